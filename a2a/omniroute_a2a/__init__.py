@@ -1,0 +1,1 @@
+"""The A2A door: cards, JSON-RPC in three dialects, tasks and streaming."""

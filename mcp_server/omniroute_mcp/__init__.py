@@ -1,0 +1,1 @@
+"""The MCP door: tools table, scopes, audit, transports and error mapping."""

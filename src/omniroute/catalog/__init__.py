@@ -1,0 +1,1 @@
+"""Facts about providers, models and prices, each with its source."""

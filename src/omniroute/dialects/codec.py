@@ -1,0 +1,149 @@
+"""What every dialect module provides: pure functions and small state machines, no I/O."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from omniroute.chat import ChatReply, ChatRequest, Dialect, Event, Failed, Usage
+
+
+class ServerEvent(Struct, frozen=True, gc=False):
+    """One server-sent event: the `event:` name (may be empty) and the joined `data:` lines."""
+
+    name: str
+    data: str
+
+
+class TargetFacts(Struct, frozen=True, kw_only=True):
+    """What an encoder must know about the model it writes for.
+
+    `model` is the upstream's id. Limits are tokens, None when unknown. The booleans are
+    differences between services that speak the same dialect; a provider row names them.
+    """
+
+    model: str
+    max_output_tokens: int | None = None
+    stream: bool = False
+    stream_usage: bool = True
+    max_completion_tokens: bool = False
+    developer_role: bool = False
+    reasoning_history: bool = False
+
+
+class ErrorFacts(Struct, frozen=True, kw_only=True):
+    """An error as a client shall see it. `type` and `code` None: the dialect's table decides."""
+
+    status: int
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+    extras: Mapping[str, Any] = {}
+
+
+class StreamDecoder(Protocol):
+    """Turns an upstream's stream into neutral events."""
+
+    def feed(self, event: ServerEvent) -> list[Event]:
+        """Events of one frame; `[]` for pings, comments and frames without meaning.
+
+        Raises:
+            MalformedReply: the frame is not what this dialect sends.
+        """
+
+    @property
+    def finished(self) -> bool:
+        """Whether the dialect's own terminal marker has been seen (`[DONE]`, `message_stop`)."""
+
+
+class StreamEncoder(Protocol):
+    """Turns neutral events into a client's stream."""
+
+    def feed(self, event: Event) -> bytes:
+        """Frames for one event; `b""` while something is held back."""
+
+    def close(self) -> bytes:
+        """Frames that end a stream which finished properly."""
+
+    def fail(self, error: ErrorFacts) -> bytes:
+        """Frames that end a stream honestly after a failure: an error, never a made-up finish."""
+
+
+class Relay(Protocol):
+    """Passes a same-dialect stream on untouched and reads what the ledger needs in passing."""
+
+    usage: Usage | None
+    content: bool
+    finished: bool
+    failure: Failed | None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What to send on now; chunks may be cut anywhere.
+
+        The bytes are those that came in, held back at most to the end of the frame they are in,
+        so that `content`, `finished` and `failure` are true about everything returned so far.
+        """
+
+    def close(self) -> bytes:
+        """What was still held back when the upstream ended."""
+
+
+class Codec(Protocol):
+    """One wire format, both directions."""
+
+    dialect: Dialect
+
+    def decode_request(self, body: bytes) -> ChatRequest:
+        """A client's request.
+
+        Raises:
+            InvalidRequest: not a JSON object, or fields of the wrong type, named by path.
+        """
+
+    def encode_request(self, request: ChatRequest, target: TargetFacts) -> bytes:
+        """A request for an upstream.
+
+        Raises:
+            InvalidRequest: the dialect cannot say what the request asks.
+        """
+
+    def patch_request(self, body: bytes, target: TargetFacts) -> bytes:
+        """A client's own body for an upstream of the same dialect.
+
+        Only what has to change changes (model id, stream usage option); the order of keys and
+        every other byte of their values stay.
+        """
+
+    def decode_reply(self, body: bytes) -> list[Event]:
+        """A whole upstream reply as its event stream.
+
+        Raises:
+            MalformedReply: not a reply of this dialect.
+        """
+
+    def encode_reply(self, reply: ChatReply) -> bytes:
+        """A whole reply for a client."""
+
+    def decoder(self) -> StreamDecoder:
+        """A fresh decoder for one upstream stream."""
+
+    def encoder(self, *, include_usage: bool) -> StreamEncoder:
+        """A fresh encoder for one client stream."""
+
+    def relay(self, *, hide_usage: bool) -> Relay:
+        """A fresh relay for one stream; `hide_usage` drops a usage frame nobody asked for."""
+
+    def decode_error(self, status: int, body: bytes) -> ErrorFacts:
+        """An upstream's error body, whatever it is; the message is one clean line."""
+
+    def encode_error(self, error: ErrorFacts) -> bytes:
+        """An error body for a client."""
+
+    def keepalive(self) -> bytes:
+        """A frame that says nothing and keeps a stream open."""
+
+
+class MalformedReply(Exception):
+    """An upstream answered something that is not its dialect. Never shown to callers as is."""

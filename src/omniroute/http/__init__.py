@@ -1,0 +1,1 @@
+"""The Litestar doors: model APIs and management routes over operations."""

@@ -1,0 +1,1 @@
+"""The stages around a chat call: admission, dispatch, settlement."""

@@ -1,0 +1,1 @@
+"""Durable state: SQL tables, repositories, the journal and the secrets that guard them."""

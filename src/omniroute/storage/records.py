@@ -1,0 +1,219 @@
+"""The values storage keeps, as the rest of the house sees them: frozen, typed, without SQL."""
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+AuthType: TypeAlias = Literal["apikey", "oauth", "none"]
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """One account: a credential for one provider or provider node.
+
+    `api_key` is clear text in memory only. Times are ISO-8601 UTC with milliseconds.
+    `options` is the spec's `providerSpecificData`.
+    """
+
+    id: str
+    provider: str
+    name: str
+    auth_type: AuthType = "apikey"
+    api_key: str | None = None
+    priority: int = 1
+    global_priority: int | None = None
+    default_model: str | None = None
+    is_active: bool = True
+    group: str | None = None
+    max_concurrent: int | None = None
+    test_status: str = "unknown"
+    last_error: str | None = None
+    last_error_at: str | None = None
+    last_error_type: str | None = None
+    error_code: str | None = None
+    rate_limited_until: str | None = None
+    backoff_level: int = 0
+    options: dict[str, Any] = {}
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class ProviderNode(Struct, frozen=True, kw_only=True):
+    """A custom upstream that speaks the OpenAI or the Anthropic dialect."""
+
+    id: str
+    type: Literal["openai-compatible", "anthropic-compatible"]
+    name: str
+    prefix: str
+    base_url: str
+    api_type: str | None = None
+    chat_path: str = ""
+    models_path: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class ModelStep(Struct, frozen=True, kw_only=True, tag_field="kind", tag="model", rename="camel"):
+    """A combo step that names one model, optionally pinned to one account."""
+
+    id: str
+    model: str
+    provider_id: str | None = None
+    connection_id: str | None = None
+    weight: float = 0
+    label: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class ComboStep(
+    Struct, frozen=True, kw_only=True, tag_field="kind", tag="combo-ref", rename="camel"
+):
+    """A combo step that stands for another combo."""
+
+    id: str
+    combo_name: str
+    weight: float = 0
+    label: str | None = None
+
+
+Step: TypeAlias = ModelStep | ComboStep
+
+
+class Combo(Struct, frozen=True, kw_only=True):
+    """A named list of targets with a strategy, addressable as a model."""
+
+    id: str
+    name: str
+    strategy: str = "priority"
+    steps: tuple[Step, ...] = ()
+    config: dict[str, Any] = {}
+    allowed_providers: tuple[str, ...] = ()
+    system_message: str | None = None
+    tool_filter_regex: str | None = None
+    context_cache_protection: bool = False
+    context_length: int | None = None
+    is_active: bool = True
+    is_hidden: bool = False
+    sort_order: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key of the gateway itself. Only its keyed hash is kept; `prefix` is for people."""
+
+    id: str
+    name: str
+    key_hash: str
+    prefix: str
+    suffix: str
+    machine_id: str
+    scopes: tuple[str, ...] = ()
+    allowed_models: tuple[str, ...] = ()
+    allowed_connections: tuple[str, ...] = ()
+    no_log: bool = False
+    is_active: bool = True
+    is_banned: bool = False
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    last_used_at: str | None = None
+    created_at: str = ""
+
+
+class UsageRow(Struct, frozen=True, kw_only=True):
+    """One upstream attempt. `id` is `<request id>:<attempt number>`; money is micro-USD.
+
+    `cost_micro_usd` is None when the price is unknown, which is not the same as free.
+    """
+
+    id: str
+    request_id: str
+    attempt: int
+    timestamp_ms: int
+    provider: str
+    model: str
+    connection_id: str
+    api_key_id: str | None
+    combo: str | None
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost_micro_usd: int | None = None
+    status: int = 200
+    success: bool = True
+    error_code: str | None = None
+    latency_ms: int = 0
+    ttft_ms: int | None = None
+
+
+class TraceRow(Struct, frozen=True, kw_only=True):
+    """The stored decision about one request. `data` is the whole trace as JSON text."""
+
+    request_id: str
+    timestamp_ms: int
+    api_key_id: str | None
+    source: str
+    combo: str | None
+    provider: str | None
+    model: str | None
+    success: bool
+    status: int
+    cost_micro_usd: int | None
+    latency_ms: int
+    data: str
+
+
+class FinishedRequest(Struct, frozen=True, kw_only=True):
+    """What the journal keeps of a request until it is in SQL."""
+
+    trace: TraceRow
+    usage: tuple[UsageRow, ...] = ()
+
+
+class UsageTotals(Struct, frozen=True, kw_only=True):
+    """Sums over usage rows. Money is micro-USD."""
+
+    requests: int = 0
+    failures: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micro_usd: int = 0
+
+
+class ToolAudit(Struct, frozen=True, kw_only=True):
+    """One MCP tool call, without its arguments. `created_at` is UTC `YYYY-MM-DD HH:MM:SS`."""
+
+    tool_name: str
+    input_hash: str
+    output_summary: str
+    duration_ms: int
+    api_key_id: str | None
+    success: bool
+    error_code: str | None
+    created_at: str
+
+
+class TaskRow(Struct, frozen=True, kw_only=True):
+    """One A2A task. `data` is the whole task in the 1.0 ProtoJSON form, as JSON text."""
+
+    id: str
+    owner: str
+    context_id: str
+    skill: str
+    state: str
+    data: str
+    created_at_ms: int
+    updated_at_ms: int
+    expires_at_ms: int
+
+
+class TaskEvent(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a task; `type` is from the table of 04 §4.6."""
+
+    task_id: str
+    type: str
+    state: str
+    timestamp_ms: int
+    message: str | None = None
