@@ -99,7 +99,7 @@ class ToolResult(Struct, frozen=True, tag="tool_result"):
     """What a tool answered to the call `call_id`."""
 
     call_id: str
-    parts: tuple["Text | Image | File", ...]
+    parts: tuple["Text | Image | File | Opaque", ...]
     is_error: bool = False
     name: str | None = None
     extras: Extras | None = None

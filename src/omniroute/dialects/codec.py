@@ -19,7 +19,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     """What an encoder must know about the model it writes for.
 
     `model` is the upstream's id. Limits are tokens, None when unknown. The booleans are
-    differences between services that speak the same dialect; a provider row names them.
+    differences between services that speak the same dialect; a provider row names them:
+    `adaptive_thinking` and `structured_output` are features newer Anthropic models have.
     """
 
     model: str
@@ -29,6 +30,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     max_completion_tokens: bool = False
     developer_role: bool = False
     reasoning_history: bool = False
+    adaptive_thinking: bool = False
+    structured_output: bool = False
 
 
 class ErrorFacts(Struct, frozen=True, kw_only=True):
@@ -77,6 +80,9 @@ class Relay(Protocol):
     usage: Usage | None
     content: bool
     finished: bool
+    """A finish reason (or the terminal marker) has been passed on."""
+    done: bool
+    """The terminal marker has been passed on."""
     failure: Failed | None
 
     def feed(self, chunk: bytes) -> bytes:
@@ -116,7 +122,14 @@ class Codec(Protocol):
         every other byte of their values stay.
         """
 
-    def decode_reply(self, body: bytes) -> list[Event]:
+    def tool_names(self, request: ChatRequest) -> Mapping[str, str]:
+        """Tools `encode_request` has to rename: the upstream's name to the client's.
+
+        Empty for most requests. What is returned goes to `decoder` and `decode_reply`, so that
+        the client hears the names it declared.
+        """
+
+    def decode_reply(self, body: bytes, tool_names: Mapping[str, str] = ...) -> list[Event]:
         """A whole upstream reply as its event stream.
 
         Raises:
@@ -126,7 +139,7 @@ class Codec(Protocol):
     def encode_reply(self, reply: ChatReply) -> bytes:
         """A whole reply for a client."""
 
-    def decoder(self) -> StreamDecoder:
+    def decoder(self, tool_names: Mapping[str, str] = ...) -> StreamDecoder:
         """A fresh decoder for one upstream stream."""
 
     def encoder(self, *, include_usage: bool) -> StreamEncoder:

@@ -173,13 +173,14 @@ class FinishedRequest(Struct, frozen=True, kw_only=True):
 
 
 class UsageTotals(Struct, frozen=True, kw_only=True):
-    """Sums over usage rows. Money is micro-USD."""
+    """Sums over usage rows. Money is micro-USD; latency is that of all attempts together."""
 
     requests: int = 0
     failures: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_micro_usd: int = 0
+    latency_ms: int = 0
 
 
 class ToolAudit(Struct, frozen=True, kw_only=True):
@@ -195,14 +196,35 @@ class ToolAudit(Struct, frozen=True, kw_only=True):
     created_at: str
 
 
+class ToolAuditEntry(ToolAudit, frozen=True, kw_only=True):
+    """A tool call as it stands in the log."""
+
+    id: int
+
+
+class ToolAuditStats(Struct, frozen=True, kw_only=True):
+    """Sums over a stretch of the tool log. The rate is 0-1; `top_tools` is at most ten pairs."""
+
+    total_calls: int = 0
+    success_rate: float = 0
+    avg_duration_ms: float = 0
+    top_tools: tuple[tuple[str, int], ...] = ()
+    last_call_at: str | None = None
+    last_call_tool: str | None = None
+
+
 class TaskRow(Struct, frozen=True, kw_only=True):
-    """One A2A task. `data` is the whole task in the 1.0 ProtoJSON form, as JSON text."""
+    """One A2A task. `data` is the whole task in the 1.0 ProtoJSON form, as JSON text.
+
+    `finished` says that `state` is terminal: storage never changes such a state again.
+    """
 
     id: str
     owner: str
     context_id: str
     skill: str
     state: str
+    finished: bool = False
     data: str
     created_at_ms: int
     updated_at_ms: int

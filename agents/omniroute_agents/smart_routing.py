@@ -1,0 +1,114 @@
+"""Answers a conversation through the router and says where the answer came from."""
+
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from omniroute.chat import ChatReply, ChatRequest, Collector, Event, TextDelta, Usage
+from omniroute.clock import iso
+from omniroute.engine import Engine
+from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.operations import chat
+from omniroute.operations.inputs import convert_input
+from omniroute.pipeline.estimate import input_tokens, price_for
+from omniroute.pipeline.exchange import ChatCall, StreamAnswer
+from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
+
+
+class Options(Struct, frozen=True):
+    """The metadata this skill reads. `budget` is USD."""
+
+    model: str = "auto"
+    combo: str | None = None
+    budget: float | None = None
+    role: str | None = None
+
+
+async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
+    """Stream the model's text through `emit`; the metadata tells route, cost and verdict."""
+    options = convert_input(Options, _known(request.options))
+    if options.budget is not None and options.budget <= 0:
+        raise InvalidRequest("'budget' must be more than 0.", param="budget")
+    call = ChatCall(
+        request_id=engine.new_id(),
+        caller=request.caller,
+        request=ChatRequest(model=options.combo or options.model, messages=request.messages),
+        max_cost_micro_usd=None if options.budget is None else int(options.budget * 1_000_000),
+    )
+    answer = await chat.stream_events(engine, call)
+    reply = await _read(answer, emit)
+    if reply.failure is not None:
+        raise UpstreamFailed(reply.failure.message, status=reply.failure.status)
+    return SkillReply(reply.text, _metadata(engine, call, answer, options))
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in Options.__struct_fields__ if name in options}
+
+
+async def _read(answer: StreamAnswer[list[Event]], emit: Emit) -> ChatReply:
+    collector = Collector()
+    async with aclosing(answer.outputs) as outputs:
+        async for events in outputs:
+            for event in events:
+                collector.feed(event)
+                if isinstance(event, TextDelta):
+                    await emit(event.text)
+    return collector.reply()
+
+
+def _metadata(
+    engine: Engine, call: ChatCall, answer: StreamAnswer[list[Event]], options: Options
+) -> dict[str, Any]:
+    head, receipt = answer.head, answer.receipt
+    chosen = head.chosen
+    actual = (receipt.cost_micro_usd or 0) / 1e6
+    price = price_for(engine.snapshot.providers[chosen.provider], chosen.model)
+    read = Usage(input_tokens=input_tokens(call.request))
+    allowed = options.budget is None or actual <= options.budget
+    metadata = {
+        "request_id": call.request_id,
+        "routing_explanation": chat.routing_explanation(
+            head, receipt.cost_micro_usd, receipt.latency_ms
+        ),
+        "cost_envelope": {
+            "estimated": round(price.cost_micro_usd(read) / 1e6, 4) if price else None,
+            "actual": None if receipt.cost_micro_usd is None else round(actual, 4),
+            "currency": "USD",
+        },
+        "resilience_trace": _resilience_trace(answer),
+        "policy_verdict": {
+            "allowed": allowed,
+            "reason": "within budget" if allowed else "the actual cost is over the budget",
+        },
+        "provider": chosen.provider,
+        "model": chosen.model,
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(metadata)
+    return plain
+
+
+def _resilience_trace(answer: StreamAnswer[list[Event]]) -> list[dict[str, str]]:
+    *failed, served = answer.head.attempts
+    tried = [("fallback_needed", attempt) for attempt in failed]
+    tried.append(("fallback_selected" if failed else "primary_selected", served))
+    return [
+        {"event": event, "provider": row.provider, "timestamp": iso(row.started_at_ms)}
+        for event, row in tried
+    ]
+
+
+SKILL = Skill(
+    id="smart-routing",
+    name="Smart routing",
+    description=(
+        "Answers a prompt with the best available model and says which target answered, why, "
+        "what it cost and what failed on the way."
+    ),
+    tags=("routing", "chat", "fallback", "cost"),
+    examples=("Write a haiku about failover.", "Review this function for race conditions."),
+    time_limit_s=30.0,
+    run=run,
+)

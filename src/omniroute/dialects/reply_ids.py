@@ -1,0 +1,14 @@
+"""Reply ids: the upstream's own id under the prefix a client of the dialect expects."""
+
+_PREFIXES = ("chatcmpl-", "msg_", "resp_")
+
+
+def reply_id(upstream_id: str, prefix: str) -> str:
+    """`upstream_id` with `prefix` in place of another dialect's.
+
+    An id is never made up here, for codecs hold no random source: who has one fills
+    `Started.id`. Without an id the reply is named after the gateway.
+    """
+    for known in _PREFIXES:
+        upstream_id = upstream_id.removeprefix(known)
+    return prefix + (upstream_id or "omniroute")

@@ -1,0 +1,90 @@
+"""The engine: the collaborators every operation stands on, and the configuration they read."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from omniroute.pipeline.admission import Admission
+from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.ledger import Ledger
+from omniroute.routing.health import Health
+from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.storage.database import Database, Work
+from omniroute.storage.drainer import Drainer
+from omniroute.storage.records import Connection
+
+
+class Configuration:
+    """Holds the current snapshot and is the only way to change what is in it.
+
+    Args:
+        found: accounts found at start (keys in the environment, servers on this machine); they
+            are in every snapshot and never stored.
+    """
+
+    def __init__(self, database: Database, found: Sequence[Connection] = ()) -> None:
+        self._database = database
+        self._lock = asyncio.Lock()
+        self.found = tuple(found)
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What new requests see."""
+        if self._snapshot is None:
+            raise RuntimeError("The configuration has not been loaded")
+        return self._snapshot
+
+    async def load(self) -> None:
+        """Read everything from storage and swap it in whole."""
+        async with self._database.reading() as work:
+            stored = await work.connections.list()
+            taken = {(row.provider, row.api_key) for row in stored}
+            fresh = [row for row in self.found if (row.provider, row.api_key) not in taken]
+            self._snapshot = build_snapshot(
+                version=await work.settings.version(),
+                connections=[*stored, *fresh],
+                nodes=await work.nodes.list(),
+                combos=await work.combos.list(),
+                keys=await work.keys.list(),
+                settings=await work.settings.all(),
+            )
+
+    @asynccontextmanager
+    async def change(self) -> AsyncGenerator[Work]:
+        """A transaction on configuration; the next request after it sees what it wrote."""
+        async with self._lock:
+            async with self._database.work() as work:
+                yield work
+                await work.settings.bump()
+            await self.load()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What operations are called with.
+
+    `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
+    the text of a gateway key.
+    """
+
+    version: str
+    database: Database
+    journal: Drainer
+    configuration: Configuration
+    admission: Admission
+    health: Health
+    ledger: Ledger
+    chat: ChatPipeline
+    now_ms: Callable[[], int]
+    new_id: Callable[[], str]
+    new_api_key: Callable[[], str]
+    machine_id: str
+    started_at_ms: int
+    key_storage: str = field(default="healthy")
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The configuration new requests see."""
+        return self.configuration.snapshot

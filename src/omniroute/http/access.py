@@ -1,0 +1,167 @@
+"""Who may reach which route: classes of routes, what counts as local, and operators. 02 §2."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from omniroute.caller import Caller
+from omniroute.errors import Forbidden, Unauthenticated
+from omniroute.pipeline.admission import Admission, bearer
+from omniroute.routing.snapshot import Snapshot
+
+RouteClass: TypeAlias = Literal["PUBLIC", "CLIENT_API", "MANAGEMENT"]
+Scope: TypeAlias = Mapping[str, Any]
+
+_PUBLIC_READS = ("/api/monitoring/health",)
+_PUBLIC = ("/health", "/docs", "/openapi.json", "/.well-known", "/a2a")
+_CLIENT = ("/v1",)
+_FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
+
+
+def route_class(path: str, method: str) -> RouteClass:
+    """The class of a canonical path. What nothing else claims is management: closed by default."""
+    reads = method in ("GET", "HEAD", "OPTIONS")
+    if _under(path, _PUBLIC) or (reads and _under(path, _PUBLIC_READS)):
+        return "PUBLIC"
+    return "CLIENT_API" if _under(path, _CLIENT) else "MANAGEMENT"
+
+
+def _under(path: str, prefixes: Sequence[str]) -> bool:
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Request headers by lower-case name; the first of several wins."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return found
+
+
+def is_local_address(address: str, trusted: Sequence[str] = ()) -> bool:
+    """Whether an address is this machine's own, or of a network the operator calls local."""
+    try:
+        ip = ip_address(address.strip().strip("[]"))
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    ip = mapped or ip
+    return ip.is_loopback or any(
+        ip.version == net.version and ip in net for net in map(ip_network, trusted)
+    )
+
+
+def is_loopback(scope: Scope, trusted: Sequence[str] = ()) -> bool:
+    """Whether a request really comes from this machine (02 §2.6).
+
+    The peer alone is not enough: tunnels connect from loopback, so the Host must name this
+    machine too, and no forwarding header may name another.
+    """
+    client = scope.get("client")
+    if client is None or not is_local_address(client[0], trusted):
+        return False
+    headers = headers_of(scope)
+    if not _is_local_host(headers.get("host", "")):
+        return False
+    forwarded = (headers[name] for name in _FORWARDING if name in headers)
+    return all(_names_only_local(value, trusted) for value in forwarded)
+
+
+def _is_local_host(host: str) -> bool:
+    name = host.rsplit("]", 1)[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
+    return name.lower() == "localhost" or is_local_address(name)
+
+
+def _names_only_local(value: str, trusted: Sequence[str]) -> bool:
+    for entry in value.split(","):
+        for pair in entry.split(";"):
+            name, separator, text = pair.strip().partition("=")
+            if separator and name.lower() != "for":
+                continue
+            address = (text if separator else pair).strip().strip('"')
+            if not is_local_address(address, trusted):
+                return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Decides who a request's author is, by the class of its route.
+
+    `trusted_local` are networks whose peers count as this machine (container gateways).
+    `may_read` says whether the operator lets a browser origin use the gateway.
+    """
+
+    admission: Admission
+    trusted_local: tuple[str, ...] = ()
+    may_read: Callable[[str], bool] = lambda _origin: False
+
+    def client(self, scope: Scope, snapshot: Snapshot) -> Caller:
+        """The caller of a model API.
+
+        Raises:
+            Unauthenticated: a key is required.
+            Forbidden: the key is switched off, banned or expired.
+        """
+        headers = headers_of(scope)
+        caller = self.admission.caller(snapshot, "http", presented_key(headers))
+        if caller.key_id is None:
+            self._require_own_origin(headers)
+        return caller
+
+    def operator(self, scope: Scope, snapshot: Snapshot) -> Caller:
+        """The caller of a management route: this machine's user, or a key that may manage.
+
+        Raises:
+            Unauthenticated: neither.
+            Forbidden: a key that may not manage.
+        """
+        headers = headers_of(scope)
+        key = bearer(headers)
+        if key is not None:
+            try:
+                known = self.admission.keyed_caller(snapshot, "http", key)
+            except Unauthenticated:
+                known = None
+            if known is not None and known.is_operator:
+                return known
+        if self.is_local(scope):
+            self._require_own_origin(headers)
+            return Caller(door="http", is_operator=True)
+        if key is not None:
+            raise Forbidden(
+                "This API key may not manage the gateway; it needs the scope 'manage'.",
+                code="AUTH_001",
+            )
+        raise Unauthenticated(
+            "Managing the gateway from another machine needs an API key with the scope 'manage'.",
+            code="AUTH_001",
+        )
+
+    def _require_own_origin(self, headers: Mapping[str, str]) -> None:
+        """A page of some other site can make a browser send requests here. Without a key, such
+        a request has nothing to show for itself but the place it came from."""
+        origin = headers.get("origin")
+        if origin is None or self.may_read(origin):
+            return
+        host = urlsplit(origin).netloc
+        if not _is_local_host(host):
+            raise Forbidden(
+                f"Pages of {origin} may not use the gateway without an API key. Allow the origin "
+                "with CORS_ALLOWED_ORIGINS.",
+                code="origin_not_allowed",
+            )
+
+    def is_local(self, scope: Scope) -> bool:
+        """Whether the request comes from this machine."""
+        return is_loopback(scope, self.trusted_local)
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """The key a client of the model APIs presented (01 §2.2.1)."""
+    if "anthropic-version" in headers and "authorization" not in headers:
+        # Without that header an x-api-key is some local client's placeholder.
+        return headers.get("x-api-key", "").strip() or None
+    return bearer(headers)

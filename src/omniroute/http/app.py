@@ -1,0 +1,146 @@
+"""The Litestar application: model APIs and management over operations."""
+
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    OmniRouteError,
+    PayloadTooLarge,
+    ValidationFailed,
+)
+from omniroute.http.access import Access, route_class
+from omniroute.http.chat_routes import chat_router
+from omniroute.http.dialect_errors import error_body, facts_body
+from omniroute.http.docs_page import PlainPage
+from omniroute.http.errors import internal_facts, retry_headers, status_of
+from omniroute.http.management import MANAGEMENT
+from omniroute.http.model_routes import model_route, models_route
+from omniroute.http.reply import ChatSurface
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Litestar:
+    """The HTTP doors of one engine.
+
+    Args:
+        heartbeat_s: silence after which a stream gets a keep-alive frame; None for never.
+    """
+
+    async def client(request: AnyRequest) -> Caller:
+        return access.client(request.scope, engine.snapshot)
+
+    async def operator(request: AnyRequest) -> Caller:
+        return access.operator(request.scope, engine.snapshot)
+
+    def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+        return _answer(request, error, access, engine)
+
+    return Litestar(
+        route_handlers=[
+            chat_router(
+                ChatSurface(
+                    engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s
+                )
+            ),
+            models_route,
+            model_route,
+            MANAGEMENT,
+        ],
+        dependencies={
+            "engine": Provide(lambda: engine, sync_to_thread=False),
+            "client": Provide(client),
+            "operator": Provide(operator),
+        },
+        exception_handlers={Exception: on_error},
+        openapi_config=OpenAPIConfig(
+            title="OmniRoute",
+            version=engine.version,
+            description="One local-first gateway between agents and models.",
+            path="/docs",
+            render_plugins=[PlainPage(), JsonRenderPlugin(path="/openapi.json")],
+        ),
+        request_max_body_size=None,  # the edge counts, for every door alike
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+    )
+
+
+def _answer(
+    request: AnyRequest, error: Exception, access: Access, engine: Engine
+) -> Response[bytes]:
+    path, request_id = request.scope["path"], request.scope["state"]["request_id"]
+    known = _in_tree(request, error, access, engine)
+    if known is None:
+        log.error("request_failed", path=path, request_id=request_id, exc_info=error)
+        body = facts_body(path, internal_facts(request_id))
+        return Response(body, status_code=500, media_type="application/json")
+    headers = retry_headers(known)
+    allow = (getattr(error, "headers", None) or {}).get("Allow")
+    if allow:
+        headers["allow"] = allow
+    return Response(
+        error_body(path, known, request_id),
+        status_code=status_of(known),
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+def _in_tree(
+    request: AnyRequest, error: Exception, access: Access, engine: Engine
+) -> OmniRouteError | None:
+    """The framework's own errors as ours; None for what nobody foresaw."""
+    if isinstance(error, OmniRouteError):
+        return error
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, PayloadTooLarge):
+        return cause
+    if isinstance(error, ValidationException):
+        return _validation(error)
+    if not isinstance(error, HTTPException):
+        return None
+    path = request.scope["path"]
+    if error.status_code == 404:
+        return _unknown_route(request, access, engine)
+    if error.status_code == 405:
+        return MethodNotAllowed(f"'{path}' does not answer {request.method}.")
+    if error.status_code == 400:
+        return ValidationFailed([("body", "is not valid JSON")])
+    if error.status_code < 500:
+        return InvalidRequest(error.detail)
+    return None
+
+
+def _unknown_route(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError:
+    path = request.scope["path"]
+    if route_class(path, request.method) == "MANAGEMENT":
+        # Strangers learn nothing about which management routes exist.
+        try:
+            access.operator(request.scope, engine.snapshot)
+        except OmniRouteError as refused:
+            return refused
+    return NotFound(f"There is nothing at '{path}'.", code="not_found")
+
+
+def _validation(error: ValidationException) -> OmniRouteError:
+    problems: list[tuple[str, str]] = []
+    for entry in error.extra if isinstance(error.extra, list) else []:
+        if isinstance(entry, dict):
+            message = str(entry.get("message", "")).replace("`", "'")
+            problems.append((str(entry.get("key", "")), message))
+    return ValidationFailed(problems or [("", error.detail)])

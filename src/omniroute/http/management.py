@@ -1,0 +1,234 @@
+"""The management API: accounts, nodes, keys, combos, health and decisions, as rows of routes."""
+
+from typing import Annotated
+
+from litestar import Router, delete, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.operations import combos, connections, health, keys, nodes, routes
+
+
+class Connections(Struct, frozen=True):
+    """All accounts."""
+
+    connections: list[connections.ConnectionView]
+
+
+class OneConnection(Struct, frozen=True):
+    """One account."""
+
+    connection: connections.ConnectionView
+
+
+class Nodes(Struct, frozen=True):
+    """All provider nodes."""
+
+    nodes: list[nodes.NodeView]
+
+
+class OneNode(Struct, frozen=True):
+    """One provider node."""
+
+    node: nodes.NodeView
+
+
+class Combos(Struct, frozen=True):
+    """All combos."""
+
+    combos: list[combos.ComboView]
+
+
+class Keys(Struct, frozen=True, rename="camel"):
+    """A page of keys."""
+
+    keys: list[keys.KeyView]
+    total: int
+    allow_key_reveal: bool = False
+
+
+class Message(Struct, frozen=True):
+    """What was done."""
+
+    message: str
+
+
+class Success(Struct, frozen=True):
+    """It was done."""
+
+    success: bool = True
+
+
+@get("/api/providers", tags=["Accounts"], operation_id="list_connections")
+async def list_connections(engine: Engine, operator: Caller) -> Connections:
+    """All accounts, keys masked."""
+    return Connections(await connections.list_connections(engine, operator))
+
+
+@post("/api/providers", tags=["Accounts"], operation_id="create_connection")
+async def create_connection(
+    engine: Engine, operator: Caller, data: connections.ConnectionInput
+) -> OneConnection:
+    """Add an API-key account; one with the same provider and name is replaced."""
+    return OneConnection(await connections.create_connection(engine, operator, data))
+
+
+@get("/api/providers/{connection_id:str}", tags=["Accounts"], operation_id="get_connection")
+async def get_connection(engine: Engine, operator: Caller, connection_id: str) -> OneConnection:
+    """One account, key masked."""
+    return OneConnection(await connections.get_connection(engine, operator, connection_id))
+
+
+@delete(
+    "/api/providers/{connection_id:str}",
+    status_code=200,
+    tags=["Accounts"],
+    operation_id="delete_connection",
+)
+async def delete_connection(engine: Engine, operator: Caller, connection_id: str) -> Message:
+    """Delete an account."""
+    await connections.delete_connection(engine, operator, connection_id)
+    return Message("Connection deleted")
+
+
+@get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
+async def list_nodes(engine: Engine, operator: Caller) -> Nodes:
+    """All custom upstreams."""
+    return Nodes(await nodes.list_nodes(engine, operator))
+
+
+@post("/api/provider-nodes", tags=["Nodes"], operation_id="create_node")
+async def create_node(engine: Engine, operator: Caller, data: nodes.NodeInput) -> OneNode:
+    """Add an OpenAI- or Anthropic-compatible upstream."""
+    return OneNode(await nodes.create_node(engine, operator, data))
+
+
+@get("/api/provider-nodes/{node_id:str}", tags=["Nodes"], operation_id="get_node")
+async def get_node(engine: Engine, operator: Caller, node_id: str) -> OneNode:
+    """One custom upstream."""
+    return OneNode(await nodes.get_node(engine, operator, node_id))
+
+
+@delete(
+    "/api/provider-nodes/{node_id:str}",
+    status_code=200,
+    tags=["Nodes"],
+    operation_id="delete_node",
+)
+async def delete_node(engine: Engine, operator: Caller, node_id: str) -> Success:
+    """Delete a custom upstream and all its accounts."""
+    await nodes.delete_node(engine, operator, node_id)
+    return Success()
+
+
+@get("/api/combos", tags=["Combos"], operation_id="list_combos")
+async def list_combos(engine: Engine, operator: Caller) -> Combos:
+    """All combos, by sort order."""
+    return Combos(await combos.all_combos(engine, operator))
+
+
+@post("/api/combos", tags=["Combos"], operation_id="create_combo")
+async def create_combo(
+    engine: Engine, operator: Caller, data: combos.ComboInput
+) -> combos.ComboView:
+    """Add a combo; it answers as a model from the next request on."""
+    return await combos.create_combo(engine, operator, data)
+
+
+@get("/api/combos/{combo_id:str}", tags=["Combos"], operation_id="get_combo")
+async def get_combo(engine: Engine, operator: Caller, combo_id: str) -> combos.ComboView:
+    """One combo."""
+    return await combos.get_combo(engine, operator, combo_id)
+
+
+@delete("/api/combos/{combo_id:str}", status_code=200, tags=["Combos"], operation_id="delete_combo")
+async def delete_combo(engine: Engine, operator: Caller, combo_id: str) -> Success:
+    """Delete a combo."""
+    await combos.delete_combo(engine, operator, combo_id)
+    return Success()
+
+
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Offset = Annotated[int, Parameter(ge=0)]
+
+
+@get("/api/keys", tags=["Keys"], operation_id="list_keys")
+async def list_keys(
+    engine: Engine, operator: Caller, limit: Limit | None = None, offset: Offset = 0
+) -> Keys:
+    """A page of gateway keys, masked; all of them without `limit`."""
+    return Keys(*await keys.list_keys(engine, operator, limit, offset))
+
+
+@post("/api/keys", tags=["Keys"], operation_id="create_key")
+async def create_key(engine: Engine, operator: Caller, data: keys.KeyInput) -> keys.NewKey:
+    """Make a gateway key. This answer is the only place that shows it."""
+    return await keys.create_key(engine, operator, data)
+
+
+@get("/api/keys/{key_id:str}", tags=["Keys"], operation_id="get_key")
+async def get_key(engine: Engine, operator: Caller, key_id: str) -> keys.KeyView:
+    """One gateway key, masked."""
+    return await keys.get_key(engine, operator, key_id)
+
+
+@delete("/api/keys/{key_id:str}", status_code=200, tags=["Keys"], operation_id="delete_key")
+async def delete_key(engine: Engine, operator: Caller, key_id: str) -> Message:
+    """Delete a gateway key; it stops working at once."""
+    await keys.delete_key(engine, operator, key_id)
+    return Message("Key deleted")
+
+
+@get("/api/routes/{request_id:str}", tags=["Decisions"], operation_id="explain_route")
+async def explain(engine: Engine, operator: Caller, request_id: str) -> routes.Explanation:
+    """Why a past request went where it went, by the id from its `X-Request-Id` header."""
+    return await routes.explain_route(engine, operator, routes.ExplainQuery(request_id))
+
+
+@post("/api/routes/simulate", status_code=200, tags=["Decisions"], operation_id="simulate_route")
+async def simulate(
+    engine: Engine, operator: Caller, data: routes.SimulateQuery
+) -> routes.Simulation:
+    """The plan a request would get right now; nothing is sent."""
+    return await routes.simulate_route(engine, operator, data)
+
+
+@get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
+async def monitoring_health(engine: Engine) -> health.GatewayHealth:
+    """Vital signs of the gateway."""
+    return await health.get_health(engine, Caller(door="http"))
+
+
+@get("/health", tags=["Health"], operation_id="liveness")
+async def liveness() -> dict[str, str]:
+    """Answers as long as the process serves requests."""
+    return {"status": "ok"}
+
+
+MANAGEMENT = Router(
+    "/",
+    route_handlers=[
+        list_connections,
+        create_connection,
+        get_connection,
+        delete_connection,
+        list_nodes,
+        create_node,
+        get_node,
+        delete_node,
+        list_combos,
+        create_combo,
+        get_combo,
+        delete_combo,
+        list_keys,
+        create_key,
+        get_key,
+        delete_key,
+        explain,
+        simulate,
+        monitoring_health,
+        liveness,
+    ],
+)

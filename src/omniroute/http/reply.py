@@ -1,0 +1,208 @@
+"""A chat answer as an ASGI response: whole or streamed, watched for clients that hang up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+
+from omniroute.caller import Caller
+from omniroute.chat import Dialect
+from omniroute.dialects import CODECS
+from omniroute.engine import Engine
+from omniroute.errors import OmniRouteError
+from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
+from omniroute.operations import chat
+from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
+
+log = structlog.get_logger(__name__)
+
+STREAM_HEADERS: Mapping[str, str] = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSurface:
+    """What a chat route knows beside the request: its engine, admission and keep-alive pace."""
+
+    engine: Engine
+    caller_of: Callable[[Scope], Caller]
+    heartbeat_s: float | None
+
+
+class ChatResponse(ASGIResponse):
+    """Runs a chat request where its client can be watched, and answers in `dialect`."""
+
+    def __init__(
+        self, surface: ChatSurface, dialect: Dialect, body: bytes, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._surface = surface
+        self._dialect = dialect
+        self._request_body = body
+        self._request_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; when the client hangs up, stop the upstream and settle."""
+        worker = asyncio.current_task()
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            if worker is not None:
+                worker.cancel()
+
+        watcher = asyncio.ensure_future(watch())
+        try:
+            await self._answer(scope, send)
+        except asyncio.CancelledError:
+            if not gone or worker is None:
+                raise
+            worker.uncancel()
+        finally:
+            watcher.cancel()
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        codec = CODECS[self._dialect]
+        request_id: str = scope["state"]["request_id"]
+        started = False
+
+        async def start(status: int, headers: Mapping[str, str]) -> None:
+            nonlocal started
+            started = True
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": [(k.encode(), v.encode("latin-1")) for k, v in headers.items()],
+                }
+            )
+
+        try:
+            await self._run(scope, request_id, start, send)
+        except OmniRouteError as error:
+            body = codec.encode_error(error_facts(error, request_id))
+            headers = {"content-type": "application/json", **retry_headers(error)}
+            await start(status_of(error), headers)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+        except Exception:
+            log.exception("chat_request_failed", request_id=request_id)
+            if started:
+                raise
+            await start(500, {"content-type": "application/json"})
+            body = codec.encode_error(internal_facts(request_id))
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _run(
+        self,
+        scope: Scope,
+        request_id: str,
+        start: Callable[[int, Mapping[str, str]], Awaitable[None]],
+        send: Send,
+    ) -> None:
+        engine = self._surface.engine
+        headers = self._request_headers
+        caller = self._surface.caller_of(scope)
+        request = CODECS[self._dialect].decode_request(self._request_body)
+        streaming = request.stream
+        if streaming is None:
+            streaming = "text/event-stream" in headers.get("accept", "")
+        call = ChatCall(
+            request_id=request_id,
+            caller=caller,
+            request=request,
+            dialect=self._dialect,
+            body=self._request_body,
+            headers=headers,
+            pinned_connection=headers.get("x-omniroute-connection"),
+        )
+        if streaming:
+            answer = await chat.stream_bytes(engine, call, self._dialect)
+            await start(200, {**STREAM_HEADERS, **reply_headers(answer.head, None)})
+            await self._send_stream(answer, send)
+            return
+        whole = await chat.complete(engine, call)
+        await start(
+            200,
+            {
+                "content-type": "application/json",
+                "content-length": str(len(whole.body)),
+                **reply_headers(whole.head, whole.receipt),
+            },
+        )
+        await send({"type": "http.response.body", "body": whole.body, "more_body": False})
+
+    async def _send_stream(self, answer: StreamAnswer[bytes], send: Send) -> None:
+        outputs = answer.outputs
+        keepalive = Keepalive(send, CODECS[self._dialect].keepalive(), self._surface.heartbeat_s)
+        try:
+            async for output in outputs:
+                if output:
+                    await send({"type": "http.response.body", "body": output, "more_body": True})
+                    keepalive.touch()
+        finally:
+            keepalive.stop()
+            await outputs.aclose()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:
+    """The gateway's own headers on a successful answer (01 §2.7); zeros while it streams."""
+    cost = (receipt.cost_micro_usd or 0) / 1e6 if receipt else 0.0
+    return {
+        "x-omniroute-provider": head.provider_alias,
+        "x-omniroute-model": head.chosen.model,
+        "x-omniroute-cache": "MISS",
+        "x-omniroute-cache-hit": "false",
+        "x-omniroute-latency-ms": str(receipt.latency_ms if receipt else 0),
+        "x-omniroute-tokens-in": str(receipt.input_tokens if receipt else 0),
+        "x-omniroute-tokens-out": str(receipt.output_tokens if receipt else 0),
+        "x-omniroute-response-cost": f"{cost:.10f}",
+    }
+
+
+class Keepalive:
+    """Says nothing, audibly, whenever a stream has been silent for `every_s` seconds.
+
+    One timer per stream and no task while data flows: a sent chunk only notes the time.
+    """
+
+    def __init__(self, send: Send, frame: bytes, every_s: float | None) -> None:
+        self._send = send
+        self._frame = frame
+        self._every_s = every_s
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._sending: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(every_s, self._due) if every_s else None
+
+    def touch(self) -> None:
+        """Data has just been sent."""
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        """The stream has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _due(self) -> None:
+        if self._every_s is None:
+            return
+        silent_s = self._loop.time() - self._last
+        if silent_s >= self._every_s:
+            self._sending = self._loop.create_task(self._beat())
+            self._last, silent_s = self._loop.time(), 0.0
+        self._timer = self._loop.call_later(self._every_s - silent_s, self._due)
+
+    async def _beat(self) -> None:
+        await self._send({"type": "http.response.body", "body": self._frame, "more_body": True})

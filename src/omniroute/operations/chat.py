@@ -1,0 +1,98 @@
+"""Asking a model: the one operation behind every chat door."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from omniroute.caller import Caller
+from omniroute.chat import ChatRequest, Dialect, Event, Message, Text
+from omniroute.engine import Engine
+from omniroute.errors import ValidationFailed
+from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
+
+
+async def complete(engine: Engine, call: ChatCall) -> WholeAnswer:
+    """Answer a chat call with a whole reply.
+
+    Raises:
+        OmniRouteError: the call was refused, or every target failed.
+    """
+    return await engine.chat.complete(call)
+
+
+async def stream_bytes(engine: Engine, call: ChatCall, dialect: Dialect) -> StreamAnswer[bytes]:
+    """Answer a chat call with a stream in `dialect`.
+
+    Raises:
+        OmniRouteError: the call was refused, or every target failed before its first content.
+    """
+    return await engine.chat.stream_bytes(call, dialect)
+
+
+async def stream_events(engine: Engine, call: ChatCall) -> StreamAnswer[list[Event]]:
+    """Answer a chat call with neutral events.
+
+    Raises:
+        OmniRouteError: as for `stream_bytes`.
+    """
+    return await engine.chat.stream_events(call)
+
+
+class PlainMessage(Struct, frozen=True):
+    """A message of text only."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str
+
+
+class RouteRequest(Struct, frozen=True, kw_only=True):
+    """A chat request as an agent states it.
+
+    Attributes:
+        model: model, combo or `auto`.
+        messages: the conversation, oldest first.
+        combo: a combo to use instead of `model`.
+        budget: the most the request may cost, in USD.
+        role: what kind of task this is.
+        stream: report progress while the model writes.
+    """
+
+    model: str
+    messages: tuple[PlainMessage, ...]
+    combo: str | None = None
+    budget: float | None = None
+    role: Literal["coding", "review", "planning", "analysis"] | None = None
+    stream: bool = False
+
+
+def chat_call(engine: Engine, caller: Caller, query: RouteRequest) -> ChatCall:
+    """The call an agent's request stands for.
+
+    Raises:
+        ValidationFailed: there are no messages, or the budget is not positive.
+    """
+    if not query.messages:
+        raise ValidationFailed([("messages", "at least one message is needed")])
+    if query.budget is not None and query.budget <= 0:
+        raise ValidationFailed([("budget", "must be more than 0")])
+    messages = tuple(
+        Message("system" if one.role == "developer" else one.role, (Text(one.content),))
+        for one in query.messages
+    )
+    return ChatCall(
+        request_id=engine.new_id(),
+        caller=caller,
+        request=ChatRequest(model=query.combo or query.model, messages=messages),
+        max_cost_micro_usd=None if query.budget is None else int(query.budget * 1_000_000),
+    )
+
+
+def routing_explanation(head: ReplyHead, cost_micro_usd: int | None, latency_ms: int) -> str:
+    """One sentence on why an answer came from where it came."""
+    chosen = head.chosen
+    cost = "unknown" if cost_micro_usd is None else f"${cost_micro_usd / 1e6:.6f}"
+    return (
+        f"{chosen.provider}/{chosen.model} on account '{head.connection_name}' "
+        f"({'; '.join(chosen.reasons)}; attempt {len(head.attempts)}, "
+        f"{len(head.plan.candidates)} planned), {latency_ms} ms, cost {cost}"
+    )

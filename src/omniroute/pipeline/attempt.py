@@ -1,0 +1,256 @@
+"""One attempt: a candidate becomes a request, its response is judged up to the first content."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from omniroute.catalog.provider import Provider
+from omniroute.chat import ChatReply, Event, Failed, collect
+from omniroute.dialects import CODECS
+from omniroute.dialects.codec import MalformedReply, TargetFacts
+from omniroute.errors import InvalidRequest
+from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.flow import Flow
+from omniroute.routing.plan import Candidate
+from omniroute.routing.retry_hints import retry_after_ms
+from omniroute.routing.snapshot import auth_headers, endpoint
+from omniroute.routing.verdicts import Cause, Failure
+from omniroute.storage.records import Connection
+from omniroute.upstream.send import (
+    OutboundRequest,
+    OutboundResponse,
+    Sender,
+    Timeouts,
+    TransportFailed,
+)
+
+OutT = TypeVar("OutT", bytes, list[Event])
+
+MAX_ERROR_BODY_BYTES = 64 * 1024
+_FORWARDED = ("anthropic-version", "anthropic-beta")
+
+
+class AttemptFailed(Exception):
+    """Nothing usable came of an attempt; `failure` says what, for the table of verdicts."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits of an attempt. Seconds; `readiness_s` None waits as long as `timeouts` do."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    readiness_s: float | None = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A candidate with everything needed to call it."""
+
+    candidate: Candidate
+    provider: Provider
+    account: Connection
+    sender: Sender
+    allow_private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[OutT]):
+    """A stream whose first content has arrived. `primed` is what came up to it."""
+
+    response: OutboundResponse
+    chunks: AsyncIterator[bytes]
+    flow: Flow[OutT]
+    primed: OutT
+
+
+async def begin_stream(
+    call: ChatCall, to: Endpoint, flow: Flow[OutT], limits: Limits, now_ms: int
+) -> Begun[OutT]:
+    """Send, and read until something useful has come. Nothing goes downstream before that.
+
+    Raises:
+        AttemptFailed: no useful event came.
+    """
+    try:
+        async with asyncio.timeout(limits.readiness_s):
+            response = await _send(call, to, limits.timeouts, now_ms, stream=True)
+            try:
+                return await _prime(response, flow)
+            except BaseException:
+                await response.aclose()
+                raise
+    except TimeoutError:
+        raise _failed("stream_timeout", 504, "No useful event came in time") from None
+
+
+async def fetch_whole(
+    call: ChatCall, to: Endpoint, limits: Limits, now_ms: int
+) -> tuple[ChatReply, bytes]:
+    """Send and read a whole reply: decoded, and as the bytes it came in.
+
+    Raises:
+        AttemptFailed: no reply, or one without content.
+    """
+    codec = CODECS[to.provider.dialect]
+    response = await _send(call, to, limits.timeouts, now_ms, stream=False)
+    try:
+        body = await response.read()
+        reply = collect(codec.decode_reply(body), codec.dialect)
+    except TransportFailed as error:
+        raise _transport_failure(error) from error
+    except MalformedReply as error:
+        raise _failed("malformed", 502, "The upstream's answer is not valid") from error
+    finally:
+        await response.aclose()
+    if reply.failure is not None:
+        raise _stream_failure(reply.failure)
+    if not reply.parts and reply.finish in (None, "stop", "tool_calls"):
+        raise _failed("empty", 502, "The upstream's answer has no content")
+    return reply, body
+
+
+async def _send(
+    call: ChatCall, to: Endpoint, timeouts: Timeouts, now_ms: int, *, stream: bool
+) -> OutboundResponse:
+    try:
+        request = outbound(call, to, timeouts, stream=stream)
+    except InvalidRequest as error:
+        raise _failed("unsupported", 400, str(error)) from error
+    try:
+        response = await to.sender.send(request)
+    except TransportFailed as error:
+        raise _transport_failure(error) from error
+    if response.status != 200:
+        try:
+            raise await _status_failure(response, to, now_ms)
+        finally:
+            await response.aclose()
+    return response
+
+
+def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) -> OutboundRequest:
+    """The request for one candidate.
+
+    Raises:
+        InvalidRequest: the target's dialect cannot say it, or an account option is missing.
+    """
+    provider, account, model = to.provider, to.account, to.candidate.model
+    codec = CODECS[provider.dialect]
+    facts = target_facts(provider, account, model, stream=stream)
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if stream else "application/json",
+        "accept-encoding": "identity",
+        **auth_headers(provider, account),
+        **_forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
+    }
+    if call.body is not None and call.dialect is provider.dialect:
+        body = codec.patch_request(call.body, facts)
+    else:
+        body = codec.encode_request(call.request, facts)
+    return OutboundRequest(
+        url=endpoint(provider, account, provider.chat_path, model),
+        headers=headers,
+        body=body,
+        timeouts=timeouts,
+        allow_private=to.allow_private,
+    )
+
+
+def target_facts(
+    provider: Provider, account: Connection, model: str, *, stream: bool
+) -> TargetFacts:
+    """What an encoder must know about a candidate, from the provider's row and the account."""
+    return TargetFacts(
+        model=model,
+        stream=stream,
+        stream_usage=provider.stream_usage and not account.options.get("disableStreamOptions"),
+        max_completion_tokens=model.startswith(provider.completion_limit_prefixes)
+        if provider.completion_limit_prefixes
+        else False,
+        developer_role=provider.developer_role,
+        reasoning_history=provider.reasoning_history,
+    )
+
+
+def _forwarded(
+    headers: Mapping[str, str], provider: Provider, *, extended_context: bool
+) -> dict[str, str]:
+    """The client's dialect headers, which mean something only to a service of that dialect."""
+    if "anthropic-version" not in provider.headers:
+        return {}
+    kept = {name: headers[name] for name in _FORWARDED if name in headers}
+    if extended_context:
+        betas = [kept["anthropic-beta"]] if "anthropic-beta" in kept else []
+        kept["anthropic-beta"] = ",".join([*betas, "context-1m-2025-08-07"])
+    return kept
+
+
+async def _prime(response: OutboundResponse, flow: Flow[OutT]) -> Begun[OutT]:
+    chunks = response.chunks()
+    primed = flow.feed(b"")
+    try:
+        async for chunk in chunks:
+            primed = primed + flow.feed(chunk)
+            if flow.content or flow.failure is not None or flow.done:
+                break
+    except TransportFailed as error:
+        raise _transport_failure(error) from error
+    except MalformedReply as error:
+        raise _failed("malformed", 502, "The upstream's stream is not valid") from error
+    if not flow.content:
+        if flow.failure is not None:
+            raise _stream_failure(flow.failure)
+        if flow.finished:
+            raise _failed("empty", 502, "The upstream's answer has no content")
+        raise _failed("early_eof", 502, "The upstream's stream ended before any content")
+    return Begun(response, chunks, flow, primed)
+
+
+async def _status_failure(response: OutboundResponse, to: Endpoint, now_ms: int) -> AttemptFailed:
+    body = b""
+    try:
+        async for chunk in response.chunks():
+            body += chunk
+            if len(body) > MAX_ERROR_BODY_BYTES:
+                break
+    except TransportFailed:
+        pass  # the status alone says enough
+    status = response.status if response.status >= 400 else 502
+    facts = CODECS[to.provider.dialect].decode_error(status, body[:MAX_ERROR_BODY_BYTES])
+    hint = retry_after_ms(status, response.headers, facts.message, now_ms)
+    return AttemptFailed(
+        Failure(
+            cause="status",
+            status=status,
+            text=facts.message,
+            error_type=facts.type,
+            code=facts.code,
+            retry_after_ms=hint,
+        )
+    )
+
+
+def _stream_failure(failed: Failed) -> AttemptFailed:
+    return AttemptFailed(
+        Failure(
+            cause="stream_error",
+            status=failed.status,
+            text=failed.message,
+            error_type=failed.error_type,
+            code=failed.code,
+        )
+    )
+
+
+def _transport_failure(error: TransportFailed) -> AttemptFailed:
+    return _failed(error.kind, 504 if error.kind == "timeout" else 502, str(error))
+
+
+def _failed(cause: Cause, status: int, text: str) -> AttemptFailed:
+    return AttemptFailed(Failure(cause=cause, status=status, text=text))

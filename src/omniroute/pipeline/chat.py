@@ -1,0 +1,311 @@
+"""The chat pipeline: admit, plan, dispatch, answer, settle. This page is the whole way."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from omniroute.chat import Dialect, Event, Usage
+from omniroute.dialects import CODECS
+from omniroute.dialects.codec import ErrorFacts, MalformedReply
+from omniroute.errors import BudgetExceeded, OmniRouteError
+from omniroute.pipeline.attempt import (
+    AttemptFailed,
+    Begun,
+    Endpoint,
+    Limits,
+    begin_stream,
+    fetch_whole,
+)
+from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
+from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
+from omniroute.pipeline.failures import no_answer
+from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
+from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.settlement import Record, Settlement
+from omniroute.routing.health import Health
+from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, refusal
+from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.verdicts import Failure, Verdict, classify
+from omniroute.upstream.send import Sender, TransportFailed
+
+ResultT = TypeVar("ResultT")
+OutT = TypeVar("OutT", bytes, list[Event])
+
+DRAIN_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPipeline:
+    """Everything a chat call passes through. Collaborators are injected; the pipeline has no state.
+
+    `now_ms` is epoch milliseconds, `new_seed` draws the planner's seed, `allow_private` says
+    whether the operator lets custom upstreams sit on private addresses.
+    """
+
+    snapshot: Callable[[], Snapshot]
+    health: Health
+    ledger: Ledger
+    record: Record
+    gate: Sender
+    demo: Sender
+    now_ms: Callable[[], int]
+    new_seed: Callable[[], int]
+    limits: Limits
+    allow_private: bool
+
+    async def complete(self, call: ChatCall) -> WholeAnswer:
+        """Answer with a whole reply.
+
+        Raises:
+            OmniRouteError: refused, or every target failed.
+        """
+        books = self._open(call, stream=False)
+        try:
+            made = self._admit(books)
+            to, (reply, raw) = await self._walk(
+                books, made, lambda to: fetch_whole(call, to, self.limits, self.now_ms())
+            )
+            self.health.succeeded(*_place(to.candidate))
+            head = self._head(books, made, to)
+            books.close("completed", 200, served_by=to.candidate, usage=reply.usage)
+            same = call.dialect is to.provider.dialect and call.body is not None
+            body = raw if same or call.dialect is None else CODECS[call.dialect].encode_reply(reply)
+            return WholeAnswer(head, books.receipt, reply, body)
+        except OmniRouteError as error:
+            books.close("refused" if not books.attempts else "failed", 0, error=str(error))
+            raise
+        finally:
+            books.close("client_gone", 499)
+
+    async def stream_bytes(self, call: ChatCall, dialect: Dialect) -> StreamAnswer[bytes]:
+        """Answer with a stream in the caller's dialect; returns when its first content is there.
+
+        Raises:
+            OmniRouteError: refused, or every target failed before its first content.
+        """
+        include_usage = call.request.include_usage
+
+        def flow(to: Endpoint) -> Flow[bytes]:
+            if to.provider.dialect is dialect and call.body is not None:
+                return RelayFlow(dialect, hide_usage=not include_usage)
+            return TranslatedFlow(to.provider.dialect, dialect, include_usage=include_usage)
+
+        return await self._stream(call, flow)
+
+    async def stream_events(self, call: ChatCall) -> StreamAnswer[list[Event]]:
+        """Answer with neutral events, for callers without a wire format.
+
+        Raises:
+            OmniRouteError: as for `stream_bytes`.
+        """
+        return await self._stream(call, lambda to: EventFlow(to.provider.dialect))
+
+    def plan(self, call: ChatCall) -> tuple[Snapshot, Plan]:
+        """What would be tried right now; also the dry run of a request."""
+        snapshot = self.snapshot()
+        facts = RouteFacts(
+            model=call.request.model,
+            allowed_models=call.caller.allowed_models,
+            allowed_connections=call.caller.allowed_connections,
+            pinned_connection=call.pinned_connection,
+        )
+        return snapshot, plan(facts, snapshot, self.health.view(), self.new_seed())
+
+    async def _stream(
+        self, call: ChatCall, flow_for: Callable[[Endpoint], Flow[OutT]]
+    ) -> StreamAnswer[OutT]:
+        books = self._open(call, stream=True)
+        try:
+            made = self._admit(books)
+            to, begun = await self._walk(
+                books,
+                made,
+                lambda to: begin_stream(call, to, flow_for(to), self.limits, self.now_ms()),
+            )
+            outputs = self._outputs(books, to, begun)
+            return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
+        except OmniRouteError as error:
+            books.close("refused" if not books.attempts else "failed", 0, error=str(error))
+            raise
+        except BaseException:
+            books.close("client_gone", 499)
+            raise
+
+    def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
+        return Settlement(
+            call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
+        )
+
+    def _admit(self, books: Settlement) -> Plan:
+        """Plan, refuse what cannot be done or paid for, and reserve the most it can cost."""
+        call = books.call
+        books.snapshot, made = self.plan(call)
+        books.plan = made
+        if not made.candidates:
+            raise refusal(made, books.snapshot)
+        providers = books.snapshot.providers
+        prices = [price_for(providers[row.provider], row.model) for row in made.candidates]
+        if call.max_cost_micro_usd is not None:
+            read = Usage(input_tokens=input_tokens(call.request))
+            cheapest = min((p.cost_micro_usd(read) for p in prices if p), default=0)
+            if cheapest > call.max_cost_micro_usd:
+                raise BudgetExceeded(
+                    f"Reading this request costs at least ${cheapest / 1e6:.6f}, over its budget "
+                    f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
+                )
+        bound = bound_micro_usd(call.request, prices)
+        books.reservation = self.ledger.reserve(call.caller.owner, bound)
+        return made
+
+    async def _walk(
+        self, books: Settlement, made: Plan, attempt: Callable[[Endpoint], Awaitable[ResultT]]
+    ) -> tuple[Endpoint, ResultT]:
+        """Try the candidates in order until one delivers.
+
+        Raises:
+            UpstreamFailed: none did; carries the most informative failure.
+        """
+        failures: list[tuple[Candidate, Failure, Verdict]] = []
+        queue = list(reversed(made.candidates))
+        retried: set[Candidate] = set()
+        while queue:
+            candidate = queue.pop()
+            to = self._endpoint(candidate, books.snapshot)
+            started_ms = self.now_ms()
+            self.health.begin(candidate.provider)
+            try:
+                result = await attempt(to)
+            except AttemptFailed as failed:
+                failure, verdict = failed.failure, classify(failed.failure)
+                books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
+                self.health.failed(*_place(candidate), failure, verdict)
+                failures.append((candidate, failure, verdict))
+                if verdict.action == "answer":
+                    break
+                if verdict.action == "retry" and candidate not in retried:
+                    retried.add(candidate)
+                    queue.append(candidate)
+                elif verdict.action == "next-target":
+                    gone = (candidate.provider, candidate.model)
+                    queue = [row for row in queue if (row.provider, row.model) != gone]
+            except BaseException:
+                self.health.abandoned(candidate.provider)
+                books.attempted(
+                    candidate,
+                    started_ms,
+                    failure=Failure(cause="cut", status=499, text="The caller hung up"),
+                )
+                raise
+            else:
+                ttft_ms = self.now_ms() - started_ms
+                books.attempted(candidate, started_ms, ttft_ms=ttft_ms)
+                return to, result
+        raise no_answer(failures, self.health.view())
+
+    async def _outputs(
+        self, books: Settlement, to: Endpoint, begun: Begun[OutT]
+    ) -> AsyncGenerator[OutT, None]:
+        """Hand on what arrives; settle before the last of it leaves."""
+        flow, pending, provider = begun.flow, begun.primed, to.provider
+        try:
+            while not (flow.done or flow.failure):
+                if pending:
+                    yield pending
+                chunk = await anext(begun.chunks, None)
+                if chunk is None:
+                    pending = pending[:0]
+                    break
+                pending = flow.feed(chunk)
+            self._end(books, to, flow)
+            yield pending if flow.failure else pending + flow.close()
+            await _drain(begun)
+        except (TransportFailed, MalformedReply) as error:
+            failure = Failure(cause="cut", status=502, text=str(error))
+            self._broke(books, to.candidate, flow, failure)
+            message = f"{provider.name}: {error}"
+            yield flow.fail(ErrorFacts(status=502, message=message, type="upstream_error"))
+        finally:
+            if not books.closed:
+                self.health.abandoned(provider.id)
+                books.close(
+                    "client_gone",
+                    499,
+                    served_by=to.candidate,
+                    usage=flow.usage,
+                    tokens_seen=flow.tokens_seen,
+                )
+            await begun.response.aclose()
+
+    def _end(self, books: Settlement, to: Endpoint, flow: Flow[OutT]) -> None:
+        """Judge a stream that has ended, and close the books on it.
+
+        Raises:
+            TransportFailed: it broke off without saying that it was finished.
+        """
+        if flow.failure is not None:
+            failed = flow.failure
+            failure = Failure(cause="cut", status=failed.status, text=failed.message)
+            self._broke(books, to.candidate, flow, failure)
+        elif flow.finished or not to.provider.marks_stream_end:
+            self.health.succeeded(*_place(to.candidate))
+            books.close(
+                "completed",
+                200,
+                served_by=to.candidate,
+                usage=flow.usage,
+                tokens_seen=flow.tokens_seen,
+            )
+        else:
+            raise TransportFailed("broken", "the stream ended before the answer was finished")
+
+    def _broke(
+        self, books: Settlement, candidate: Candidate, flow: Flow[OutT], failure: Failure
+    ) -> None:
+        verdict = classify(failure)
+        self.health.failed(*_place(candidate), failure, verdict)
+        books.broke(failure, verdict)
+        books.close(
+            "cut",
+            failure.status,
+            served_by=candidate,
+            usage=flow.usage,
+            tokens_seen=flow.tokens_seen,
+            error=failure.text,
+        )
+
+    def _endpoint(self, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
+        provider = snapshot.providers[candidate.provider]
+        account = snapshot.connections[candidate.connection]
+        return Endpoint(
+            candidate=candidate,
+            provider=provider,
+            account=account,
+            sender=self.demo if provider.in_process else self.gate,
+            allow_private=self.allow_private or provider.probe_port is not None,
+        )
+
+    def _head(self, books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
+        return ReplyHead(
+            request_id=books.call.request_id,
+            plan=made,
+            chosen=to.candidate,
+            provider_alias=to.provider.alias or to.provider.id,
+            connection_name=to.account.name,
+            attempts=tuple(books.attempts),
+            latency_ms=self.now_ms() - books.started_at_ms,
+        )
+
+
+def _place(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.provider, candidate.connection, candidate.model
+
+
+async def _drain(begun: Begun[OutT]) -> None:
+    """Read a finished stream to its end, so that its connection can serve again."""
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in begun.chunks:
+                pass
+    except (TimeoutError, TransportFailed):
+        pass

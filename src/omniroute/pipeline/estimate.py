@@ -1,0 +1,69 @@
+"""What a request may cost before anyone has counted: bounds and estimates of tokens and money."""
+
+from collections.abc import Iterable
+
+from omniroute.catalog.prices import FREE, Price, price_of
+from omniroute.catalog.provider import Provider
+from omniroute.chat import ChatRequest, Image, Text, ToolCall, ToolResult, Usage
+
+CHARS_PER_TOKEN = 4
+IMAGE_TOKENS = 2_000
+DEFAULT_OUTPUT_TOKENS = 8_192
+
+
+def price_for(provider: Provider, model: str) -> Price | None:
+    """What a model costs; free on the user's own machine, None when nobody states a price."""
+    if provider.in_process or provider.probe_port is not None:
+        return FREE
+    return price_of(provider.prices, model)
+
+
+def input_tokens(request: ChatRequest) -> int:
+    """A fair estimate of what the model will read: characters / 4, images by a flat figure."""
+    chars, images = _measure(request)
+    return -(-chars // CHARS_PER_TOKEN) + images * IMAGE_TOKENS
+
+
+def input_tokens_bound(request: ChatRequest) -> int:
+    """Never less than what the model will read.
+
+    Byte-level tokenizers make at most one token of a byte, and a message has a few of framing.
+    """
+    _, images = _measure(request)
+    size = sum(len(piece.encode()) for piece in _pieces(request))
+    return size + 16 * (len(request.messages) + len(request.tools) + 1) + images * IMAGE_TOKENS
+
+
+def bound_micro_usd(request: ChatRequest, prices: Iterable[Price | None]) -> int:
+    """The most a request can cost at the dearest of `prices`; unknown prices count as nothing."""
+    usage = Usage(
+        input_tokens=input_tokens_bound(request),
+        output_tokens=request.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
+    )
+    # Writing a prompt into a provider's cache can cost more than reading it plainly.
+    cached = Usage(cache_write_1h_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return max(
+        (max(p.cost_micro_usd(usage), p.cost_micro_usd(cached)) for p in prices if p), default=0
+    )
+
+
+def _measure(request: ChatRequest) -> tuple[int, int]:
+    images = sum(isinstance(p, Image) for m in request.messages for p in m.parts)
+    return sum(len(piece) for piece in _pieces(request)), images
+
+
+def _pieces(request: ChatRequest) -> Iterable[str]:
+    for message in request.messages:
+        for part in message.parts:
+            match part:
+                case Text(text):
+                    yield text
+                case ToolCall(name=name, arguments=arguments):
+                    yield name
+                    yield arguments
+                case ToolResult(parts=parts):
+                    yield from (inner.text for inner in parts if isinstance(inner, Text))
+                case _:
+                    pass
+    for tool in request.tools:
+        yield repr(tool)

@@ -1,0 +1,77 @@
+"""What travels through the pipeline: the call as a door made it, and the answer it gets."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from omniroute.caller import Caller
+from omniroute.chat import ChatReply, ChatRequest, Dialect
+from omniroute.routing.plan import Candidate, Plan
+from omniroute.routing.trace import AttemptTrace
+
+OutputT = TypeVar("OutputT")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """One chat request, decoded once.
+
+    `body` is the client's own bytes in `dialect`; both are None for callers that have no wire
+    format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that.
+    """
+
+    request_id: str
+    caller: Caller
+    request: ChatRequest
+    dialect: Dialect | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pinned_connection: str | None = None
+    max_cost_micro_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHead:
+    """What is known when the first content has arrived; the last of `attempts` brought it."""
+
+    request_id: str
+    plan: Plan
+    chosen: Candidate
+    provider_alias: str
+    connection_name: str
+    attempts: tuple[AttemptTrace, ...]
+    latency_ms: int
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What is known when the answer is complete. `cost_micro_usd` None: no price is known."""
+
+    status: int = 200
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+    cost_micro_usd: int | None = None
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """A complete reply: as values, and as bytes in the caller's dialect when it has one."""
+
+    head: ReplyHead
+    receipt: Receipt
+    reply: ChatReply
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer(Generic[OutputT]):
+    """A reply that has begun. Closing `outputs` at any point settles the request.
+
+    `receipt` is filled in when the stream has ended.
+    """
+
+    head: ReplyHead
+    receipt: Receipt
+    outputs: AsyncGenerator[OutputT, None]

@@ -1,0 +1,40 @@
+"""What a caller is told when every target failed: the failure that tells the most."""
+
+from collections.abc import Sequence
+
+from omniroute.errors import UpstreamFailed
+from omniroute.routing.health import HealthView
+from omniroute.routing.plan import Candidate
+from omniroute.routing.verdicts import Failure, Verdict, informativeness
+
+_STREAM_CODES = {
+    "stream_timeout": ("stream_timeout", "STREAM_READINESS_TIMEOUT"),
+    "early_eof": ("stream_early_eof", "STREAM_EARLY_EOF"),
+}
+
+
+def no_answer(
+    failures: Sequence[tuple[Candidate, Failure, Verdict]], health: HealthView
+) -> UpstreamFailed:
+    """The error for a walk in which nothing delivered; the earliest of equals is shown."""
+    candidate, failure, verdict = max(failures, key=lambda row: informativeness(row[2]))
+    error_type, code = _STREAM_CODES.get(failure.cause, (failure.error_type, failure.code))
+    tried = len({(row.provider, row.connection, row.model) for row, _, _ in failures})
+    others = f" ({tried} targets were tried)" if tried > 1 else ""
+    return UpstreamFailed(
+        f"{candidate.provider}: {failure.text or verdict.reason.replace('_', ' ')}{others}",
+        status=failure.status,
+        error_type=error_type,
+        code=code,
+        retry_after_s=_earliest_recovery_s([row for row, _, _ in failures], health),
+        extras={"provider": candidate.provider},
+    )
+
+
+def _earliest_recovery_s(candidates: Sequence[Candidate], health: HealthView) -> int | None:
+    untils = []
+    for row in candidates:
+        blocked = health.blocked(row.provider, row.connection, row.model)
+        if blocked is not None and blocked[1] is not None:
+            untils.append(blocked[1])
+    return -(-(min(untils) - health.now_ms) // 1000) if untils else None

@@ -1,0 +1,198 @@
+"""An upstream's stream on its way to a caller: relayed, translated, or read as events.
+
+Three forms with one face, so that dispatch and settlement know nothing of dialects.
+"""
+
+from typing import Protocol, TypeVar
+
+from omniroute.chat import CONTENT_EVENTS, Dialect, Event, Failed, Finished, Usage, UsageReported
+from omniroute.dialects import CODECS
+from omniroute.dialects.codec import ErrorFacts, ServerEvent
+from omniroute.dialects.sse import EventSplitter
+
+OutT = TypeVar("OutT", covariant=True)
+
+
+class Flow(Protocol[OutT]):
+    """Takes upstream bytes, gives what the caller wants, knows what the ledger needs.
+
+    `tokens_seen` counts content frames: a floor for usage when the upstream never reports any.
+    """
+
+    @property
+    def content(self) -> bool:
+        """Whether anything a caller would miss has been given out."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the upstream said why it stopped: what follows is usage and markers at most."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the upstream's terminal marker was seen: nothing follows."""
+
+    @property
+    def failure(self) -> Failed | None:
+        """An error the upstream reported inside the stream; it is part of what was given out."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage the upstream reported."""
+
+    @property
+    def tokens_seen(self) -> int:
+        """Content frames so far."""
+
+    def feed(self, chunk: bytes) -> OutT:
+        """What to hand on for this chunk; falsy when nothing is ready.
+
+        Raises:
+            MalformedReply: the bytes are not the upstream's dialect.
+        """
+
+    def close(self) -> OutT:
+        """What is left to hand on when the upstream has ended properly."""
+
+    def fail(self, error: ErrorFacts) -> OutT:
+        """What ends the caller's stream honestly after a failure."""
+
+
+class RelayFlow:
+    """Same dialect on both sides: the bytes as they came."""
+
+    def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
+        self._codec = CODECS[dialect]
+        self._relay = self._codec.relay(hide_usage=hide_usage)
+        self.tokens_seen = 0
+
+    @property
+    def content(self) -> bool:
+        return self._relay.content
+
+    @property
+    def finished(self) -> bool:
+        return self._relay.finished
+
+    @property
+    def done(self) -> bool:
+        return self._relay.done
+
+    @property
+    def failure(self) -> Failed | None:
+        return self._relay.failure
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._relay.usage
+
+    def feed(self, chunk: bytes) -> bytes:
+        self.tokens_seen += chunk.count(b"data:")
+        return self._relay.feed(chunk)
+
+    def close(self) -> bytes:
+        return self._relay.close()
+
+    def fail(self, error: ErrorFacts) -> bytes:
+        return self._codec.encoder(include_usage=False).fail(error)
+
+
+class EventFlow:
+    """For callers without a wire format: the neutral events."""
+
+    def __init__(self, upstream: Dialect) -> None:
+        self._splitter = EventSplitter()
+        self._decoder = CODECS[upstream].decoder()
+        self._reason_seen = False
+        self.content = False
+        self.failure: Failed | None = None
+        self.usage: Usage | None = None
+        self.tokens_seen = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._decoder.finished or self._reason_seen
+
+    @property
+    def done(self) -> bool:
+        return self._decoder.finished
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        return self._decode(self._splitter.feed(chunk))
+
+    def close(self) -> list[Event]:
+        return self._decode(self._splitter.close())
+
+    def fail(self, error: ErrorFacts) -> list[Event]:
+        return [Failed(error.message, error.status, error.type, error.code)]
+
+    def _decode(self, frames: list[ServerEvent]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            events += self._decoder.feed(frame)
+        for event in events:
+            if isinstance(event, CONTENT_EVENTS):
+                self.content = True
+                self.tokens_seen += 1
+            elif isinstance(event, UsageReported):
+                self.usage = event.usage
+            elif isinstance(event, Finished):
+                self._reason_seen = True
+            elif isinstance(event, Failed):
+                self.failure = event
+        return events
+
+
+class TranslatedFlow:
+    """Different dialects: the upstream's events, written for the caller."""
+
+    def __init__(self, upstream: Dialect, caller: Dialect, *, include_usage: bool) -> None:
+        self._events = EventFlow(upstream)
+        self._encoder = CODECS[caller].encoder(include_usage=include_usage)
+
+    @property
+    def content(self) -> bool:
+        return self._events.content
+
+    @property
+    def finished(self) -> bool:
+        return self._events.finished
+
+    @property
+    def done(self) -> bool:
+        return self._events.done
+
+    @property
+    def failure(self) -> Failed | None:
+        return self._events.failure
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._events.usage
+
+    @property
+    def tokens_seen(self) -> int:
+        return self._events.tokens_seen
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._encode(self._events.feed(chunk))
+
+    def close(self) -> bytes:
+        return self._encode(self._events.close()) + self._encoder.close()
+
+    def fail(self, error: ErrorFacts) -> bytes:
+        return self._encoder.fail(error)
+
+    def _encode(self, events: list[Event]) -> bytes:
+        return b"".join(
+            self._encoder.fail(failed_facts(event))
+            if isinstance(event, Failed)
+            else self._encoder.feed(event)
+            for event in events
+        )
+
+
+def failed_facts(event: Failed) -> ErrorFacts:
+    """An in-stream error as the caller shall see it."""
+    return ErrorFacts(
+        status=event.status, message=event.message, type=event.error_type, code=event.code
+    )

@@ -1,0 +1,220 @@
+"""What is written down about a request, once, however it ends: ledger, health, trace, usage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from omniroute.chat import Usage
+from omniroute.pipeline.estimate import input_tokens, price_for
+from omniroute.pipeline.exchange import ChatCall, Receipt
+from omniroute.pipeline.ledger import Ledger, Reservation
+from omniroute.routing.plan import Candidate, Plan
+from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.trace import AttemptTrace, RouteTrace
+from omniroute.routing.verdicts import Failure, Verdict
+from omniroute.storage.records import FinishedRequest, TraceRow, UsageRow
+
+
+class Record(Protocol):
+    """Keeps a finished request so that it survives the process."""
+
+    def __call__(self, finished: FinishedRequest) -> None: ...
+
+
+@dataclass(slots=True)
+class Settlement:
+    """The open books of one request. `close` may be called on every way out; the first counts.
+
+    Clocks: `now_ms` is epoch milliseconds.
+    """
+
+    call: ChatCall
+    stream: bool
+    now_ms: Callable[[], int]
+    record: Record
+    ledger: Ledger
+    snapshot: Snapshot
+    receipt: Receipt = field(default_factory=Receipt)
+    plan: Plan | None = None
+    reservation: Reservation | None = None
+    attempts: list[AttemptTrace] = field(default_factory=list)
+    started_at_ms: int = 0
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.started_at_ms = self.now_ms()
+
+    def attempted(
+        self,
+        candidate: Candidate,
+        started_at_ms: int,
+        *,
+        ttft_ms: int | None = None,
+        failure: Failure | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
+        """Note one attempt, good or bad."""
+        account = self.snapshot.connections[candidate.connection]
+        self.attempts.append(
+            AttemptTrace(
+                number=len(self.attempts) + 1,
+                provider=candidate.provider,
+                model=candidate.model,
+                connection=candidate.connection,
+                connection_name=account.name,
+                reasons=candidate.reasons,
+                started_at_ms=started_at_ms,
+                duration_ms=self.now_ms() - started_at_ms,
+                ttft_ms=ttft_ms,
+                status=failure.status if failure else 200,
+                verdict=verdict.reason if verdict else None,
+                action=verdict.action if verdict else None,
+                error=failure.text if failure else None,
+                retry_after_ms=failure.retry_after_ms if failure else None,
+            )
+        )
+
+    def broke(self, failure: Failure, verdict: Verdict) -> None:
+        """The newest attempt delivered content and then failed after all."""
+        newest = self.attempts[-1]
+        self.attempts[-1] = msgspec.structs.replace(
+            newest,
+            duration_ms=self.now_ms() - newest.started_at_ms,
+            status=failure.status,
+            verdict=verdict.reason,
+            action=verdict.action,
+            error=failure.text,
+        )
+
+    def close(
+        self,
+        outcome: str,
+        status: int,
+        *,
+        served_by: Candidate | None = None,
+        usage: Usage | None = None,
+        tokens_seen: int = 0,
+        error: str | None = None,
+    ) -> None:
+        """Settle the reservation and record the request.
+
+        Args:
+            outcome: see `RouteTrace`.
+            served_by: the candidate whose answer (or part of one) reached the caller.
+            usage: what the upstream reported; estimated from `tokens_seen` when it did not.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        cost: int | None = None
+        if served_by is not None:
+            usage = usage or Usage(
+                input_tokens=input_tokens(self.call.request),
+                output_tokens=tokens_seen,
+                estimated=True,
+            )
+            price = price_for(self.snapshot.providers[served_by.provider], served_by.model)
+            cost = price.cost_micro_usd(usage) if price else None
+        self._fill_receipt(status, usage, cost)
+        if self.reservation is not None:
+            self.ledger.settle(self.reservation, cost or 0)
+        self.record(self._finished(outcome, served_by, usage, cost, error))
+
+    def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
+        receipt = self.receipt
+        receipt.status = status
+        receipt.latency_ms = self.now_ms() - self.started_at_ms
+        receipt.cost_micro_usd = cost
+        if usage is not None:
+            receipt.input_tokens = usage.total_input_tokens
+            receipt.output_tokens = usage.total_output_tokens
+            receipt.estimated = usage.estimated
+
+    def _finished(
+        self,
+        outcome: str,
+        served_by: Candidate | None,
+        usage: Usage | None,
+        cost: int | None,
+        error: str | None,
+    ) -> FinishedRequest:
+        call, receipt = self.call, self.receipt
+        dialect = call.dialect
+        provider = self.snapshot.providers[served_by.provider] if served_by else None
+        trace = RouteTrace(
+            request_id=call.request_id,
+            door=call.caller.door,
+            client_dialect=dialect,
+            stream=self.stream,
+            api_key_id=call.caller.key_id,
+            session_id=call.caller.session_id,
+            requested_model=call.request.model,
+            plan=self.plan,
+            attempts=tuple(self.attempts),
+            outcome=outcome,
+            status=receipt.status,
+            error=error,
+            started_at_ms=self.started_at_ms,
+            duration_ms=receipt.latency_ms,
+            provider=served_by.provider if served_by else None,
+            model=served_by.model if served_by else None,
+            input_tokens=receipt.input_tokens,
+            output_tokens=receipt.output_tokens,
+            usage_estimated=receipt.estimated,
+            reserved_micro_usd=self.reservation.micro_usd if self.reservation else None,
+            cost_micro_usd=cost,
+            translated=provider is not None and provider.dialect is not dialect,
+        )
+        row = TraceRow(
+            request_id=call.request_id,
+            timestamp_ms=self.started_at_ms,
+            api_key_id=call.caller.key_id,
+            source=call.caller.door,
+            combo=self.plan.combo if self.plan else None,
+            provider=trace.provider,
+            model=trace.model,
+            success=outcome == "completed",
+            status=receipt.status,
+            cost_micro_usd=cost,
+            latency_ms=receipt.latency_ms,
+            data=msgspec.json.encode(trace).decode(),
+        )
+        rows = tuple(
+            self._usage_row(attempt, attempt is self.attempts[-1] and served_by, usage, cost)
+            for attempt in self.attempts
+        )
+        return FinishedRequest(trace=row, usage=rows)
+
+    def _usage_row(
+        self,
+        attempt: AttemptTrace,
+        served: Candidate | bool | None,
+        usage: Usage | None,
+        cost: int | None,
+    ) -> UsageRow:
+        spent = usage if served and usage is not None else Usage()
+        return UsageRow(
+            id=f"{self.call.request_id}:{attempt.number}",
+            request_id=self.call.request_id,
+            attempt=attempt.number,
+            timestamp_ms=attempt.started_at_ms,
+            provider=attempt.provider,
+            model=attempt.model,
+            connection_id=attempt.connection,
+            api_key_id=self.call.caller.key_id,
+            combo=self.plan.combo if self.plan else None,
+            input_tokens=spent.input_tokens,
+            cache_read_tokens=spent.cache_read_tokens,
+            cache_write_tokens=spent.cache_write_tokens + spent.cache_write_1h_tokens,
+            output_tokens=spent.output_tokens,
+            reasoning_tokens=spent.reasoning_tokens,
+            estimated=spent.estimated,
+            cost_micro_usd=cost if served else None,
+            status=attempt.status,
+            success=attempt.verdict is None,
+            error_code=attempt.verdict,
+            latency_ms=attempt.duration_ms,
+            ttft_ms=attempt.ttft_ms,
+        )

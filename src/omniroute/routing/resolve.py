@@ -1,0 +1,171 @@
+"""What a model string means: a combo, one model of one provider, or `auto`. Source: 01 §3."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from omniroute.catalog.models import known_models, providers_by_model
+from omniroute.catalog.names import did_you_mean
+from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
+from omniroute.routing.snapshot import Snapshot
+from omniroute.storage.records import Combo
+
+MAX_MODEL_LENGTH = 200
+EXTENDED_CONTEXT = "[1m]"
+AUTO = "auto"
+
+
+class SingleModel(Struct, frozen=True):
+    """One model of one provider. `extended_context` asks for the 1M-token window."""
+
+    provider: str
+    model: str
+    extended_context: bool = False
+
+
+class NamedCombo(Struct, frozen=True):
+    """A stored combo."""
+
+    combo: Combo
+
+
+class AutoRoute(Struct, frozen=True):
+    """Whatever active account fits: a combo made on the spot."""
+
+
+Resolution = SingleModel | NamedCombo | AutoRoute
+
+
+def checked_name(model: str) -> str:
+    """The trimmed model string.
+
+    Raises:
+        InvalidRequest: it is empty, over 200 characters, or holds what no model name holds.
+    """
+    name = model.strip()
+    if not name:
+        raise InvalidRequest("The field 'model' is required.", param="model")
+    traverses = "../" in name or "..\\" in name
+    if len(name) > MAX_MODEL_LENGTH or traverses or any(ord(char) < 32 for char in name):
+        raise InvalidRequest(
+            "'model' must be 1 to 200 characters without control characters or path steps.",
+            param="model",
+        )
+    return name
+
+
+def resolve(model: str, snapshot: Snapshot) -> Resolution:
+    """Decide what `model` names.
+
+    Raises:
+        InvalidRequest: the string is not a model name, or auto routing is switched off.
+        UnknownModel: no provider of that prefix exists.
+        AmbiguousModel: several providers list the bare name.
+    """
+    name = checked_name(model)
+    is_auto = name == AUTO or name.startswith("auto/")
+    if is_auto and not snapshot.settings["autoRoutingEnabled"]:
+        raise InvalidRequest(
+            "Auto routing is switched off (setting autoRoutingEnabled). "
+            "Name a model or a combo instead.",
+            param="model",
+        )
+    combo = _combo(name, snapshot) or _combo(name.removeprefix("combo/"), snapshot)
+    if combo is not None:
+        return NamedCombo(combo)
+    if name.startswith("auto/") and len(name) > len("auto/"):
+        return _auto_variant(name, snapshot)
+    if name in (AUTO, "auto/"):
+        return AutoRoute()
+    extended = name.endswith(EXTENDED_CONTEXT)
+    name = name.removesuffix(EXTENDED_CONTEXT)
+    found = _prefixed(name, snapshot) if "/" in name else _bare(name, snapshot)
+    return SingleModel(*found, extended)
+
+
+def _combo(name: str, snapshot: Snapshot) -> Combo | None:
+    combo = snapshot.combos.get(name)
+    return combo if combo is not None and combo.is_active and combo.steps else None
+
+
+def _auto_variant(name: str, snapshot: Snapshot) -> Resolution:
+    variant = name.removeprefix("auto/")
+    best = _combo(f"auto/best-{variant}", snapshot)
+    if best is not None:
+        return NamedCombo(best)
+    stored = [combo for combo in snapshot.combos if combo.startswith("auto/")]
+    raise UnknownModel(
+        f"There is no auto route '{name}'. Write 'auto', or one of: "
+        f"{', '.join(sorted(stored)) or 'no auto/… combo is stored'}.",
+        param="model",
+    )
+
+
+def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
+    prefix, rest = name.split("/", 1)
+    provider = snapshot.prefixes.get(prefix)
+    if provider is not None and provider in snapshot.nodes:
+        return provider, rest
+    if snapshot.settings["stripModelPrefix"]:
+        return _bare(rest, snapshot)
+    listed = providers_by_model().get(name)
+    if provider is None:
+        if listed:
+            return _bare(name, snapshot)
+        hint = suggest_model(name, snapshot) or did_you_mean(prefix, snapshot.prefixes)
+        raise UnknownModel(
+            f"No provider, node or combo is called '{prefix}' (in '{name}').{hint}",
+            param="model",
+        )
+    if listed and provider not in listed and not _lists(provider, rest):
+        return _bare(name, snapshot)
+    return provider, rest
+
+
+def _lists(provider: str, model: str) -> bool:
+    return any(known.id == model for known in known_models(provider))
+
+
+def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
+    serving = [
+        provider
+        for provider, accounts in snapshot.accounts.items()
+        if any(name in snapshot.models(account) for account in accounts)
+    ]
+    listed = providers_by_model().get(name, ())
+    if "openai" in listed:
+        return "openai", name
+    if len(listed) == 1:
+        return listed[0], name
+    candidates = [provider for provider in listed if provider in snapshot.accounts] or serving
+    if len(candidates) == 1:
+        return candidates[0], name
+    several = candidates or listed
+    if several:
+        written = [f"'{snapshot.providers[one].alias or one}/{name}'" for one in several[:2]]
+        raise AmbiguousModel(
+            f"Several providers list '{name}'. Write {' or '.join(written)}.",
+            code="ambiguous_model",
+            param="model",
+        )
+    if name.startswith("claude-"):
+        return "anthropic", name
+    if name.startswith(("gemini-", "gemma-")):
+        return "gemini", name
+    return "openai", name
+
+
+def _suggestions(snapshot: Snapshot) -> Iterable[str]:
+    yield from snapshot.combos
+    for provider, accounts in snapshot.accounts.items():
+        prefix = snapshot.providers[provider].alias or provider
+        for account in accounts:
+            for model in snapshot.models(account):
+                yield f"{prefix}/{model}"
+
+
+def suggest_model(name: str, snapshot: Snapshot) -> str:
+    """A "did you mean" sentence over every model that can be asked for right now, or nothing."""
+    known = list(_suggestions(snapshot))
+    bare = {entry.split("/", 1)[-1]: entry for entry in reversed(known)}
+    return did_you_mean(name, [*known, *bare])

@@ -1,0 +1,149 @@
+"""The configuration a request sees: immutable, versioned, rebuilt on change and swapped whole."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from omniroute.catalog.models import default_model, known_models
+from omniroute.catalog.provider import Auth, Provider
+from omniroute.catalog.providers import DEFAULT_OPTIONS, DEMO, PREFIXES, PROVIDERS
+from omniroute.chat import Dialect
+from omniroute.errors import InvalidRequest
+from omniroute.storage.records import ApiKey, Combo, Connection, ProviderNode
+
+DEMO_ACCOUNT = Connection(
+    id="demo", provider=DEMO.id, name="Built-in demo", auth_type="none", default_model="echo"
+)
+
+SETTINGS: Mapping[str, Any] = {
+    "mcpEnabled": True,
+    "mcpTransport": "all",
+    "a2aEnabled": True,
+    "a2aTaskTtlMinutes": 5,
+    "autoRoutingEnabled": True,
+    "stripModelPrefix": False,
+}
+"""Every setting with its default; stored values replace them one by one."""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything routing and admission read, with nothing left to look up in SQL.
+
+    `accounts` holds the active accounts of each provider, best first. `prefixes` maps every
+    prefix of a model string to a provider id.
+    """
+
+    version: int
+    providers: Mapping[str, Provider]
+    prefixes: Mapping[str, str]
+    accounts: Mapping[str, tuple[Connection, ...]]
+    connections: Mapping[str, Connection]
+    nodes: Mapping[str, ProviderNode]
+    combos: Mapping[str, Combo]
+    keys: Mapping[str, ApiKey]
+    settings: Mapping[str, Any]
+
+    def default_model(self, account: Connection) -> str | None:
+        """What `auto` asks this account for."""
+        discovered = self.models(account)
+        return (
+            account.default_model or default_model(account.provider) or next(iter(discovered), None)
+        )
+
+    def models(self, account: Connection) -> tuple[str, ...]:
+        """Model ids this account is known to serve: discovered ones, else the catalogue's."""
+        discovered = account.options.get("models")
+        if isinstance(discovered, list):
+            return tuple(str(model) for model in discovered)
+        return tuple(model.id for model in known_models(account.provider))
+
+
+def build_snapshot(
+    *,
+    version: int,
+    connections: Iterable[Connection],
+    nodes: Iterable[ProviderNode],
+    combos: Iterable[Combo],
+    keys: Iterable[ApiKey],
+    settings: Mapping[str, Any],
+) -> Snapshot:
+    """Index stored configuration for lookups. Connections come ordered, best first."""
+    nodes_by_id = {node.id: node for node in nodes}
+    providers = dict(PROVIDERS)
+    providers.update({node.id: _as_provider(node) for node in nodes_by_id.values()})
+    prefixes = {name: row.id for name, row in PREFIXES.items()}
+    prefixes.update({node.prefix: node.id for node in nodes_by_id.values()})
+    by_id = {connection.id: connection for connection in connections}
+    by_id[DEMO_ACCOUNT.id] = DEMO_ACCOUNT
+    accounts: dict[str, list[Connection]] = {}
+    for connection in by_id.values():
+        if connection.is_active and connection.provider in providers:
+            accounts.setdefault(connection.provider, []).append(connection)
+    return Snapshot(
+        version=version,
+        providers=providers,
+        prefixes=prefixes,
+        accounts={
+            provider: tuple(sorted(rows, key=lambda row: row.priority))
+            for provider, rows in accounts.items()
+        },
+        connections=by_id,
+        nodes=nodes_by_id,
+        combos={combo.name: combo for combo in combos},
+        keys={key.key_hash: key for key in keys},
+        settings={**SETTINGS, **settings},
+    )
+
+
+def _as_provider(node: ProviderNode) -> Provider:
+    anthropic = node.type == "anthropic-compatible"
+    return Provider(
+        id=node.id,
+        name=node.name,
+        alias=node.prefix,
+        base_url=node.base_url,
+        source="configured by the operator",
+        dialect=Dialect.ANTHROPIC if anthropic else Dialect.OPENAI_CHAT,
+        auth=Auth.X_API_KEY if anthropic else Auth.BEARER,
+        headers={"anthropic-version": "2023-06-01"} if anthropic else {},
+        chat_path=node.chat_path or ("/messages" if anthropic else "/chat/completions"),
+        models_path=node.models_path or "/models",
+        keyless=True,
+    )
+
+
+def endpoint(provider: Provider, account: Connection, path: str, model: str = "") -> str:
+    """The URL of `path` at an account, `{name}` fields filled from its options.
+
+    Raises:
+        InvalidRequest: a field the provider needs has no value.
+    """
+    base = str(account.options.get("baseUrl") or provider.base_url).rstrip("/")
+    values = {**DEFAULT_OPTIONS, **account.options, "model": model}
+    try:
+        return (base + path).format_map(values)
+    except KeyError as missing:
+        name = missing.args[0]
+        raise InvalidRequest(
+            f"Account '{account.name}' of {provider.name} lacks the option '{name}'. "
+            f"Set it in its providerSpecificData.",
+            param=f"providerSpecificData.{name}",
+        ) from None
+
+
+def auth_headers(provider: Provider, account: Connection) -> dict[str, str]:
+    """The headers that carry an account's key, and those the provider always wants."""
+    headers = dict(provider.headers)
+    key = account.api_key
+    if key:
+        match provider.auth:
+            case Auth.BEARER:
+                headers["authorization"] = f"Bearer {key}"
+            case Auth.X_API_KEY:
+                headers["x-api-key"] = key
+            case Auth.API_KEY:
+                headers["api-key"] = key
+            case Auth.NONE:
+                pass
+    return headers

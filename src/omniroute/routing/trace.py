@@ -1,0 +1,55 @@
+"""The record of one decision: the plan, what was tried, and what came of it."""
+
+from msgspec import Struct
+
+from omniroute.routing.plan import Plan
+
+
+class AttemptTrace(Struct, frozen=True, kw_only=True):
+    """One attempt. Times are milliseconds; `verdict` and `error` are None for a success."""
+
+    number: int
+    provider: str
+    model: str
+    connection: str
+    connection_name: str
+    reasons: tuple[str, ...]
+    started_at_ms: int
+    duration_ms: int
+    ttft_ms: int | None = None
+    status: int = 200
+    verdict: str | None = None
+    action: str | None = None
+    error: str | None = None
+    retry_after_ms: int | None = None
+
+
+class RouteTrace(Struct, frozen=True, kw_only=True):
+    """Everything that is kept about how a request was answered. Money is micro-USD.
+
+    `plan` is None when the request was refused before there was one; `outcome` is `completed`,
+    `failed`, `cut`, `refused` or `client_gone`.
+    """
+
+    request_id: str
+    door: str
+    client_dialect: str | None
+    stream: bool
+    api_key_id: str | None
+    session_id: str | None
+    requested_model: str
+    plan: Plan | None
+    attempts: tuple[AttemptTrace, ...]
+    outcome: str
+    status: int
+    error: str | None
+    started_at_ms: int
+    duration_ms: int
+    provider: str | None = None
+    model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usage_estimated: bool = False
+    reserved_micro_usd: int | None = None
+    cost_micro_usd: int | None = None
+    translated: bool = False

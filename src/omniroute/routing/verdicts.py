@@ -1,0 +1,303 @@
+"""The failure table: every way an attempt can fail, and what follows from it.
+
+One table for classification, account state, breaker and fallback; first match wins.
+Sources: 05 §1.9, §4.2-4.4, and the overrules of the design's section 9.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Cause: TypeAlias = Literal[
+    "status",  # the upstream answered an HTTP error
+    "connect",
+    "timeout",
+    "broken",
+    "refused",
+    "too_large",
+    "invalid",
+    "malformed",  # not the dialect it should be
+    "stream_error",  # an error inside a stream, before or after its first content
+    "stream_timeout",  # no useful event in time
+    "early_eof",  # the stream ended before its first content
+    "cut",  # the stream ended after content, without its terminal marker
+    "empty",  # a reply without any content
+    "unsupported",  # our encoder cannot say the request in the target's dialect
+]
+
+Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
+Blame: TypeAlias = Literal["client", "gateway", "connection", "model", "provider"]
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """What went wrong with one attempt. `text` is the upstream's own message, cleaned."""
+
+    cause: Cause
+    status: int
+    text: str = ""
+    error_type: str | None = None
+    code: str | None = None
+    retry_after_ms: int | None = None
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What follows: where to go next, who is to blame, and for how long to stay away.
+
+    `retry` means the same account once more at once, then the next one. `cooldown` applies to
+    the blamed connection or model: milliseconds, `backoff` for the growing default, None for no
+    pause; an upstream's retry hint replaces `backoff`. `terminal` is the state of an account
+    that only an operator or a new credential ends.
+    """
+
+    reason: str
+    action: Action
+    blame: Blame
+    cooldown: int | Literal["backoff"] | None = None
+    terminal: Literal["expired", "banned", "credits_exhausted"] | None = None
+    trips_breaker: bool = False
+
+
+Matcher: TypeAlias = Callable[[Failure], bool]
+
+
+def _status(*codes: int, text: str | None = None) -> Matcher:
+    pattern = re.compile(text, re.IGNORECASE) if text else None
+
+    def matches(failure: Failure) -> bool:
+        return (
+            failure.cause in ("status", "stream_error")
+            and failure.status in codes
+            and (pattern is None or bool(pattern.search(_words(failure))))
+        )
+
+    return matches
+
+
+def _cause(*causes: Cause) -> Matcher:
+    return lambda failure: failure.cause in causes
+
+
+def _words(failure: Failure) -> str:
+    return f"{failure.code or ''} {failure.error_type or ''} {failure.text[:4096]}"
+
+
+_DEACTIVATED = (
+    r"account[^.]{0,40}(deactivated|suspended|disabled)|verify your account to continue"
+    r"|service (has been )?disabled"
+)
+_CREDITS = (
+    r"insufficient_quota|billing_hard_limit|credit_balance_too_low|exceeded your current quota"
+    r"|credit balance is too low|out of credits|no credits|payment required"
+)
+_OVERFLOW = (
+    r"context_length_exceeded|(maximum|max) context|context (window|length)[^.]{0,60}(exceed|limit)"
+    r"|(prompt|input|request) (is )?too (long|large)|too many tokens|exceeds? [^.]{0,40}token limit"
+)
+_UNKNOWN_MODEL = (
+    r"model_not_found|model[^.]{0,80}(does not exist|not found|not supported|is not available"
+    r"|no longer available|unknown|invalid model)|unknown model|no such model|invalid model"
+)
+_UNSUPPORTED = (
+    r"unsupported_(parameter|value)|unsupported (parameter|value|content|media|modality)"
+    r"|does not support|not supported|unknown parameter|unrecognized (request )?argument"
+    r"|extra inputs are not permitted|tool_use is not"
+)
+_POLICY = r"content[_ ]policy|content_filter|content management policy|safety|moderation"
+
+TABLE: tuple[tuple[Matcher, Verdict], ...] = (
+    (
+        _status(400, 401, 402, 403, 404, 429, text=_DEACTIVATED),
+        Verdict(
+            reason="account_deactivated",
+            action="next-account",
+            blame="connection",
+            terminal="banned",
+        ),
+    ),
+    (
+        _status(400, 402, 403, 429, text=_CREDITS),
+        Verdict(
+            reason="credits_exhausted",
+            action="next-account",
+            blame="connection",
+            terminal="credits_exhausted",
+        ),
+    ),
+    (
+        _status(402),
+        Verdict(
+            reason="credits_exhausted",
+            action="next-account",
+            blame="connection",
+            terminal="credits_exhausted",
+        ),
+    ),
+    (
+        _status(401),
+        Verdict(
+            reason="unauthorized",
+            action="next-account",
+            blame="connection",
+            terminal="expired",
+        ),
+    ),
+    (
+        _status(400, 403, 404, text=_UNKNOWN_MODEL),
+        Verdict(reason="unknown_model", action="next-target", blame="model", cooldown=120_000),
+    ),
+    (
+        _status(403),
+        Verdict(reason="forbidden", action="next-account", blame="connection", cooldown="backoff"),
+    ),
+    (
+        _status(404),
+        Verdict(reason="not_found", action="next-target", blame="model", cooldown=120_000),
+    ),
+    (
+        _status(429),
+        Verdict(
+            reason="rate_limited",
+            action="next-account",
+            blame="connection",
+            cooldown="backoff",
+        ),
+    ),
+    (
+        _status(400, 413, 422, text=_OVERFLOW),
+        Verdict(reason="context_overflow", action="next-target", blame="client"),
+    ),
+    (
+        _status(400, 422, text=_UNSUPPORTED),
+        Verdict(reason="unsupported_parameter", action="next-target", blame="client"),
+    ),
+    (
+        _status(400, 422, text=_POLICY),
+        Verdict(reason="content_policy", action="next-target", blame="client"),
+    ),
+    (
+        _status(400, 413, 422),
+        Verdict(reason="invalid_request", action="answer", blame="client"),
+    ),
+    (
+        _status(408, 500, 502, 503, 504),
+        Verdict(
+            reason="server_error",
+            action="next-account",
+            blame="provider",
+            cooldown="backoff",
+            trips_breaker=True,
+        ),
+    ),
+    (
+        _status(529),
+        Verdict(
+            reason="overloaded",
+            action="next-account",
+            blame="connection",
+            cooldown="backoff",
+        ),
+    ),
+    # A pooled connection that the peer had already closed looks like this; a fresh one decides.
+    (
+        _cause("broken"),
+        Verdict(
+            reason="unreachable",
+            action="retry",
+            blame="provider",
+            cooldown="backoff",
+            trips_breaker=True,
+        ),
+    ),
+    (
+        _cause("connect", "timeout"),
+        Verdict(
+            reason="unreachable",
+            action="next-account",
+            blame="provider",
+            cooldown="backoff",
+            trips_breaker=True,
+        ),
+    ),
+    (
+        _cause("refused"),
+        Verdict(reason="address_refused", action="next-account", blame="gateway"),
+    ),
+    (
+        _cause("invalid"),
+        Verdict(reason="invalid_address", action="next-account", blame="connection"),
+    ),
+    # Neither marks an account nor trips a breaker (05 §4.10): a slow or empty stream is
+    # often the prompt's fault.
+    (
+        _cause("stream_timeout"),
+        Verdict(reason="stream_timeout", action="next-target", blame="gateway"),
+    ),
+    (
+        _cause("early_eof"),
+        Verdict(reason="stream_early_eof", action="next-target", blame="gateway"),
+    ),
+    (
+        _cause("empty"),
+        Verdict(reason="empty_content", action="next-target", blame="model"),
+    ),
+    (
+        _cause("unsupported"),
+        Verdict(reason="unsupported_by_dialect", action="next-target", blame="client"),
+    ),
+    (
+        _cause("malformed", "too_large"),
+        Verdict(
+            reason="malformed_reply",
+            action="next-target",
+            blame="provider",
+            trips_breaker=True,
+        ),
+    ),
+    (
+        _cause("cut"),
+        Verdict(reason="stream_cut", action="answer", blame="provider", trips_breaker=True),
+    ),
+    (
+        lambda failure: failure.status >= 500,
+        Verdict(
+            reason="server_error",
+            action="next-account",
+            blame="provider",
+            cooldown="backoff",
+        ),
+    ),
+)
+
+OTHERWISE = Verdict(
+    reason="unexpected_status", action="next-account", blame="connection", cooldown="backoff"
+)
+"""For what the table does not know, such as a redirect."""
+
+
+def classify(failure: Failure) -> Verdict:
+    """The verdict on a failure."""
+    return next((verdict for matches, verdict in TABLE if matches(failure)), OTHERWISE)
+
+
+_INFORMATIVE: dict[str, int] = {
+    "unauthorized": 0,
+    "forbidden": 0,
+    "account_deactivated": 0,
+    "credits_exhausted": 1,
+    "rate_limited": 3,
+    "not_found": 4,
+    "unknown_model": 4,
+    "unsupported_by_dialect": 4,
+    "unsupported_parameter": 5,
+    "content_policy": 5,
+    "context_overflow": 5,
+    "invalid_request": 6,
+}
+_UNAVAILABLE = 2
+
+
+def informativeness(verdict: Verdict) -> int:
+    """How much a failure tells its reader; the highest of all attempts is shown (05 §13.4)."""
+    return _INFORMATIVE.get(verdict.reason, _UNAVAILABLE)

@@ -1,0 +1,111 @@
+"""Provider accounts in SQL. Credentials are sealed on the way in and opened on the way out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import RowMapping, Select, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.failures import translated
+from omniroute.storage.records import Connection
+from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.statements import upsert
+from omniroute.storage.tables import provider_connections as table
+
+# Members of `options` that are credentials. `extraApiKeys` is a list, so values are sealed as JSON.
+SECRET_OPTIONS = frozenset(
+    {
+        "consoleApiKey",
+        "secretAccessKey",
+        "awsSecretAccessKey",
+        "sessionToken",
+        "awsSessionToken",
+        "extraApiKeys",
+    }
+)
+
+
+class ConnectionRepository:
+    """Accounts, ordered by provider, then priority, then the latest change."""
+
+    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+        self._connection = connection
+        self._box = box
+
+    async def list(self) -> tuple[Connection, ...]:
+        """All accounts."""
+        ordered = select(table).order_by(
+            table.c.provider, table.c.priority, table.c.updated_at.desc(), table.c.id
+        )
+        rows = await self._connection.execute(ordered)
+        return tuple(self._record(row) for row in rows.mappings())
+
+    async def get(self, id: str) -> Connection | None:  # noqa: A002
+        """The account with this id."""
+        return await self._first(select(table).where(table.c.id == id))
+
+    async def find(self, provider: str, name: str) -> Connection | None:
+        """The account of a provider with this name; an API key before an OAuth login."""
+        named = select(table).where(table.c.provider == provider, table.c.name == name)
+        return await self._first(named.order_by(table.c.auth_type))
+
+    async def save(self, connection: Connection) -> None:
+        """Insert the account, or overwrite the one with its id. Times are stored as given.
+
+        A credential that could not be decrypted reads as None; saving that record drops it.
+
+        Raises:
+            Conflict: another account of the provider and auth type has the name.
+        """
+        row = msgspec.structs.asdict(connection)
+        row["group_name"] = row.pop("group")
+        row["provider_specific_data"] = self._sealed(connection.id, row.pop("options"))
+        if connection.api_key is not None:
+            row["api_key"] = self._box.seal(connection.api_key, _place(connection.id, "api_key"))
+        with translated(f"{connection.provider} already has an account named {connection.name!r}."):
+            await upsert(self._connection, table, row)
+
+    async def delete(self, id: str) -> bool:  # noqa: A002
+        """Remove the account; False when there was none."""
+        removed = await self._connection.execute(delete(table).where(table.c.id == id))
+        return removed.rowcount > 0
+
+    async def delete_for_provider(self, provider: str) -> int:
+        """Remove all accounts of a provider or node; how many there were."""
+        removed = await self._connection.execute(delete(table).where(table.c.provider == provider))
+        return removed.rowcount
+
+    async def _first(self, statement: Select[Any]) -> Connection | None:
+        row = (await self._connection.execute(statement.limit(1))).mappings().first()
+        return None if row is None else self._record(row)
+
+    def _record(self, row: RowMapping) -> Connection:
+        values = dict(row)
+        id_ = values["id"]
+        values["group"] = values.pop("group_name")
+        values["options"] = self._opened(id_, values.pop("provider_specific_data"))
+        if values["api_key"] is not None:
+            values["api_key"] = self._box.open(values["api_key"], _place(id_, "api_key"))
+        return Connection(**values)
+
+    def _sealed(self, id_: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: self._box.seal(msgspec.json.encode(value).decode(), _place(id_, f"options.{key}"))
+            if key in SECRET_OPTIONS
+            else value
+            for key, value in options.items()
+        }
+
+    def _opened(self, id_: str, stored: object) -> dict[str, Any]:
+        """Options with their secrets in clear text; a secret that does not open is left out."""
+        options = dict(stored) if isinstance(stored, dict) else {}
+        for key in SECRET_OPTIONS & options.keys():
+            text = self._box.open(str(options.pop(key)), _place(id_, f"options.{key}"))
+            if text is not None:
+                options[key] = msgspec.json.decode(text)
+        return options
+
+
+def _place(id_: str, column: str) -> str:
+    return f"{table.name}:{id_}:{column}"

@@ -1,0 +1,108 @@
+"""The durable store: opens it, and hands out units of work."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from omniroute.storage.audit import AuditRepository
+from omniroute.storage.combos import ComboRepository
+from omniroute.storage.connections import ConnectionRepository
+from omniroute.storage.engines import create_engines
+from omniroute.storage.failures import translated
+from omniroute.storage.keys import KeyRepository
+from omniroute.storage.migrate import upgrade
+from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.settings import SettingsRepository
+from omniroute.storage.tasks import TaskRepository
+from omniroute.storage.traces import TraceRepository
+from omniroute.storage.usage import UsageRepository
+
+
+class Work:
+    """One transaction, seen as repositories."""
+
+    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+        self.connections = ConnectionRepository(connection, box)
+        self.nodes = NodeRepository(connection)
+        self.combos = ComboRepository(connection)
+        self.keys = KeyRepository(connection)
+        self.settings = SettingsRepository(connection)
+        self.usage = UsageRepository(connection)
+        self.traces = TraceRepository(connection)
+        self.audit = AuditRepository(connection)
+        self.tasks = TaskRepository(connection)
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, migrated to the schema of this version.
+
+    SQLite has one writer at a time: `work` waits its turn, `reading` never waits for it.
+    """
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, box: SecretBox) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._box = box
+        # Waiting here is fair and free; waiting inside SQLite is polling.
+        self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+
+    @classmethod
+    async def open(cls, url: str, data_dir: Path, box: SecretBox) -> "Database":
+        """Open the database and bring its schema up to date.
+
+        Args:
+            url: `sqlite:///path`, `postgresql://...` or `postgres://...`.
+            data_dir: where the lock lies that lets one process at a time migrate a SQLite file.
+
+        Raises:
+            InvalidRequest: the URL names no database this gateway can use.
+            StorageUnavailable: the database cannot be reached, or a newer version wrote it.
+        """
+        writer, reader = create_engines(url)
+        database = cls(writer, reader, box)
+        try:
+            with translated():
+                await upgrade(writer, data_dir)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Close all connections. Units of work must have ended."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+    @asynccontextmanager
+    async def work(self) -> AsyncGenerator[Work]:
+        """Open a transaction for writing. Commits on a clean exit, rolls back on an exception.
+
+        Raises:
+            Conflict: a write collides with something that exists.
+            StorageUnavailable: the database cannot be reached, or is locked or full.
+        """
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            stack.enter_context(translated())
+            connection = await stack.enter_async_context(self._writer.begin())
+            yield Work(connection, self._box)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Work]:
+        """Open a transaction that may only read; on SQLite it does not wait for writers.
+
+        Raises:
+            StorageUnavailable: the database cannot be reached.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            connection = await stack.enter_async_context(self._reader.connect())
+            await connection.execution_options(postgresql_readonly=True)
+            await stack.enter_async_context(connection.begin())
+            yield Work(connection, self._box)

@@ -1,0 +1,48 @@
+"""Custom upstreams in SQL."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.failures import translated
+from omniroute.storage.records import ProviderNode
+from omniroute.storage.statements import upsert
+from omniroute.storage.tables import provider_nodes as table
+
+
+class NodeRepository:
+    """Provider nodes, ordered by name."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def list(self) -> tuple[ProviderNode, ...]:
+        """All nodes."""
+        rows = await self._connection.execute(select(table).order_by(table.c.name, table.c.id))
+        return tuple(_record(dict(row)) for row in rows.mappings())
+
+    async def get(self, id: str) -> ProviderNode | None:  # noqa: A002
+        """The node with this id."""
+        rows = await self._connection.execute(select(table).where(table.c.id == id))
+        row = rows.mappings().first()
+        return None if row is None else _record(dict(row))
+
+    async def save(self, node: ProviderNode) -> None:
+        """Insert the node, or overwrite the one with its id.
+
+        Raises:
+            Conflict: another node has the prefix.
+        """
+        with translated(f"Another provider node has the prefix {node.prefix!r}."):
+            await upsert(self._connection, table, msgspec.structs.asdict(node))
+
+    async def delete(self, id: str) -> bool:  # noqa: A002
+        """Remove the node, not its accounts; False when there was none."""
+        removed = await self._connection.execute(delete(table).where(table.c.id == id))
+        return removed.rowcount > 0
+
+
+def _record(row: dict[str, Any]) -> ProviderNode:
+    return ProviderNode(**row)

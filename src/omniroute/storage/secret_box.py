@@ -1,0 +1,71 @@
+"""Encryption of single values at rest, each bound to the row and column it belongs to."""
+
+import hashlib
+import logging
+import os
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "enc:v2:"
+_NONCE_BYTES = 12
+_RAW_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def derive_key(text: str) -> bytes:
+    """The 32-byte AES key a configured key text stands for.
+
+    64 hex digits are the key itself; anything else is a passphrase and is stretched, which
+    takes some 50 ms (scrypt parameters: 02-management-api §30).
+    """
+    if _RAW_KEY.fullmatch(text):
+        return bytes.fromhex(text)
+    salt = b"omniroute-field-encryption-v1"
+    return hashlib.scrypt(text.encode(), salt=salt, n=16384, r=8, p=1, dklen=32)
+
+
+class SecretBox:
+    """AES-256-GCM under one current key; older keys still open what they sealed.
+
+    Stored text: `enc:v2:<key id>:<base64 of nonce and ciphertext>`. `where` names the place,
+    `table:id:column`; ciphertext copied to another place does not open there.
+
+    Args:
+        key: 32 bytes, seals and opens.
+        previous: keys that only open, for the time after a rotation.
+    """
+
+    def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
+        self._key_id = _key_id(key)
+        self._ciphers = {_key_id(each): AESGCM(each) for each in (*previous, key)}
+
+    def seal(self, text: str, where: str) -> str:
+        """Encrypt `text` for the place `where`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[self._key_id].encrypt(nonce, text.encode(), where.encode())
+        return f"{_PREFIX}{self._key_id}:{b64encode(nonce + sealed).decode()}"
+
+    def open(self, stored: str, where: str) -> str | None:
+        """Decrypt what `seal` made for the same place; None, and a log line, if that fails."""
+        try:
+            key_id, _, encoded = stored.removeprefix(_PREFIX).partition(":")
+            if not stored.startswith(_PREFIX) or key_id not in self._ciphers:
+                log.warning("the encryption key of a stored secret is not known: %s", where)
+                return None
+            raw = b64decode(encoded, validate=True)
+            opened = self._ciphers[key_id].decrypt(
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], where.encode()
+            )
+            return opened.decode()
+        except (InvalidTag, ValueError):
+            log.warning("a stored secret is damaged or was moved: %s", where)
+            return None
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"omniroute-key-id" + key).hexdigest()[:8]

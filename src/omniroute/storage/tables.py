@@ -1,0 +1,256 @@
+"""The SQL tables: one schema for SQLite and PostgreSQL, named after the reference layout.
+
+Times are ISO-8601 text unless a name ends in `_ms` or a comment says so; money is micro-USD.
+A change here needs a new file in `migrations/versions`; a test compares the two.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+log = logging.getLogger(__name__)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class AnyText(TypeDecorator[str]):
+    """Text from outside. PostgreSQL refuses NUL and UTF-8 has no lone surrogates: both are
+    replaced, because a name a client made up must not make a record unstorable."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\x00" not in value):
+            return value
+        clean = value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        return clean.encode("utf-8", "replace").decode()
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON kept as text, so both databases return exactly what was written.
+
+    Reads None where the stored text is not JSON; the repository then takes its default.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            log.warning("a stored JSON column is damaged and is read as empty")
+            return None
+
+
+# SQLite numbers rows by itself only for a column declared exactly INTEGER PRIMARY KEY.
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+provider_connections = Table(
+    "provider_connections",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("provider", AnyText, nullable=False),
+    Column("auth_type", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("api_key", AnyText),  # ciphertext
+    Column("priority", Integer, nullable=False),
+    Column("global_priority", Integer),
+    Column("default_model", AnyText),
+    Column("is_active", Boolean, nullable=False),
+    Column("group_name", AnyText),
+    Column("max_concurrent", Integer),
+    Column("provider_specific_data", JsonText),  # its secret members are ciphertext
+    Column("test_status", AnyText, nullable=False),
+    Column("last_error", AnyText),
+    Column("last_error_at", AnyText),
+    Column("last_error_type", AnyText),
+    Column("error_code", AnyText),
+    Column("rate_limited_until", AnyText),
+    Column("backoff_level", Integer, nullable=False),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+    UniqueConstraint("provider", "auth_type", "name"),
+)
+
+provider_nodes = Table(
+    "provider_nodes",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("type", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("prefix", AnyText, nullable=False, unique=True),
+    Column("api_type", AnyText),
+    Column("base_url", AnyText, nullable=False),
+    Column("chat_path", AnyText, nullable=False),
+    Column("models_path", AnyText, nullable=False),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+)
+
+key_value = Table(
+    "key_value",
+    metadata,
+    Column("namespace", AnyText, primary_key=True),
+    Column("key", AnyText, primary_key=True),
+    Column("value", JsonText, nullable=False),
+)
+
+combos = Table(
+    "combos",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("name", AnyText, nullable=False, unique=True),
+    Column("data", JsonText, nullable=False),
+    Column("sort_order", Integer, nullable=False),
+    Column("system_message", AnyText),
+    Column("tool_filter_regex", AnyText),
+    Column("context_cache_protection", Boolean, nullable=False),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("name", AnyText, nullable=False),
+    Column("key_hash", AnyText, nullable=False, unique=True),
+    Column("key_prefix", AnyText, nullable=False),
+    Column("key_suffix", AnyText, nullable=False),
+    Column("machine_id", AnyText, nullable=False),
+    Column("scopes", JsonText, nullable=False),
+    Column("allowed_models", JsonText, nullable=False),
+    Column("allowed_connections", JsonText, nullable=False),
+    Column("no_log", Boolean, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("is_banned", Boolean, nullable=False),
+    Column("expires_at", AnyText),
+    Column("revoked_at", AnyText),
+    Column("last_used_at", AnyText),
+    Column("created_at", AnyText, nullable=False),
+)
+
+usage_history = Table(
+    "usage_history",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("request_id", AnyText, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("timestamp", BigInteger, nullable=False, index=True),  # epoch milliseconds
+    Column("provider", AnyText, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("connection_id", AnyText, nullable=False),
+    Column("api_key_id", AnyText),
+    Column("combo", AnyText),
+    Column("tokens_input", BigInteger, nullable=False),
+    Column("tokens_cache_read", BigInteger, nullable=False),
+    Column("tokens_cache_creation", BigInteger, nullable=False),
+    Column("tokens_output", BigInteger, nullable=False),
+    Column("tokens_reasoning", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("cost_micro_usd", BigInteger),  # null: the price is unknown
+    Column("status", Integer, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("error_code", AnyText),
+    Column("latency_ms", BigInteger, nullable=False),
+    Column("ttft_ms", BigInteger),
+    Index(None, "provider", "timestamp"),
+    Index(None, "api_key_id", "timestamp"),
+    Index(None, "combo", "timestamp"),
+)
+
+routing_decisions = Table(
+    "routing_decisions",
+    metadata,
+    Column("request_id", AnyText, primary_key=True),
+    Column("timestamp", BigInteger, nullable=False, index=True),  # epoch milliseconds
+    Column("api_key_id", AnyText),
+    Column("source", AnyText, nullable=False),
+    Column("combo", AnyText),
+    Column("provider", AnyText),
+    Column("model", AnyText),
+    Column("success", Boolean, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("cost_micro_usd", BigInteger),
+    Column("latency_ms", BigInteger, nullable=False),
+    Column("data", AnyText, nullable=False),
+)
+
+mcp_tool_audit = Table(
+    "mcp_tool_audit",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("tool_name", AnyText, nullable=False, index=True),
+    Column("input_hash", AnyText, nullable=False),
+    Column("output_summary", AnyText, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("api_key_id", AnyText, index=True),
+    Column("success", Boolean, nullable=False),
+    Column("error_code", AnyText),
+    Column("created_at", AnyText, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+a2a_tasks = Table(
+    "a2a_tasks",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("owner", AnyText, nullable=False),
+    Column("context_id", AnyText, nullable=False),
+    Column("skill", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    Column("data", AnyText, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index(None, "owner", "updated_at_ms"),
+    Index(None, "finished", "updated_at_ms"),
+)
+
+a2a_task_events = Table(
+    "a2a_task_events",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column(
+        "task_id",
+        AnyText,
+        ForeignKey("a2a_tasks.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("type", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("message", AnyText),
+    sqlite_autoincrement=True,
+)

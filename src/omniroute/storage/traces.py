@@ -1,0 +1,49 @@
+"""Routing decisions in SQL: the stored answer to why a request went where it went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.records import TraceRow
+from omniroute.storage.statements import insert_new
+from omniroute.storage.tables import routing_decisions as table
+
+
+class TraceRepository:
+    """One row per finished request."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, rows: Sequence[TraceRow]) -> None:
+        """Insert the rows; those whose request is stored already are left as they are."""
+        values = [msgspec.structs.asdict(row) for row in rows]
+        for value in values:
+            value["timestamp"] = value.pop("timestamp_ms")
+        await insert_new(self._connection, table, values)
+
+    async def get(self, request_id: str) -> TraceRow | None:
+        """The decision about one request."""
+        rows = await self._connection.execute(select(table).where(table.c.request_id == request_id))
+        row = rows.mappings().first()
+        return None if row is None else _record(dict(row))
+
+    async def recent(self, limit: int) -> tuple[TraceRow, ...]:
+        """The latest decisions, newest first."""
+        newest = select(table).order_by(table.c.timestamp.desc(), table.c.request_id.desc())
+        rows = await self._connection.execute(newest.limit(limit))
+        return tuple(_record(dict(row)) for row in rows.mappings())
+
+    async def delete_before(self, timestamp_ms: int) -> int:
+        """Forget decisions older than a time; how many there were."""
+        removed = await self._connection.execute(
+            delete(table).where(table.c.timestamp < timestamp_ms)
+        )
+        return removed.rowcount
+
+
+def _record(row: dict[str, Any]) -> TraceRow:
+    return TraceRow(timestamp_ms=row.pop("timestamp"), **row)

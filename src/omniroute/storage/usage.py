@@ -1,0 +1,90 @@
+"""Usage rows in SQL, and the sums over them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, RowMapping, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.records import UsageRow, UsageTotals
+from omniroute.storage.statements import insert_new
+from omniroute.storage.tables import usage_history as table
+
+# Column names are the reference's, field names are the house's.
+_COLUMNS = {
+    "timestamp_ms": "timestamp",
+    "input_tokens": "tokens_input",
+    "cache_read_tokens": "tokens_cache_read",
+    "cache_write_tokens": "tokens_cache_creation",
+    "output_tokens": "tokens_output",
+    "reasoning_tokens": "tokens_reasoning",
+}
+_FIELDS = {column: field for field, column in _COLUMNS.items()}
+
+_succeeded = func.count(case((table.c.success, table.c.request_id)).distinct())
+_TOTALS: tuple[ColumnElement[Any], ...] = (
+    func.count(table.c.request_id.distinct()).label("requests"),
+    (func.count(table.c.request_id.distinct()) - _succeeded).label("failures"),
+    func.sum(table.c.tokens_input).label("input_tokens"),
+    func.sum(table.c.tokens_output).label("output_tokens"),
+    func.sum(table.c.cost_micro_usd).label("cost_micro_usd"),
+    func.sum(table.c.latency_ms).label("latency_ms"),
+)
+
+
+class UsageRepository:
+    """One row per upstream attempt.
+
+    Sums count requests, not attempts; a request failed when none of the attempts that are
+    summed succeeded. An unknown price adds nothing to the cost.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, rows: Sequence[UsageRow]) -> None:
+        """Insert the rows; those whose id is stored already are left as they are."""
+        await insert_new(
+            self._connection,
+            table,
+            [
+                {_COLUMNS.get(k, k): v for k, v in msgspec.structs.asdict(row).items()}
+                for row in rows
+            ],
+        )
+
+    async def totals(
+        self, since_ms: int, api_key_id: str | None = None, combo: str | None = None
+    ) -> UsageTotals:
+        """Sums since a time (inclusive), of one key or one combo where given."""
+        query = select(*_TOTALS).where(table.c.timestamp >= since_ms)
+        if api_key_id is not None:
+            query = query.where(table.c.api_key_id == api_key_id)
+        if combo is not None:
+            query = query.where(table.c.combo == combo)
+        return _totals((await self._connection.execute(query)).mappings().one())
+
+    async def by_provider(self, since_ms: int) -> dict[str, UsageTotals]:
+        """Sums since a time (inclusive), for each provider that was tried."""
+        rows = await self._connection.execute(
+            select(table.c.provider, *_TOTALS)
+            .where(table.c.timestamp >= since_ms)
+            .group_by(table.c.provider)
+            .order_by(table.c.provider)
+        )
+        return {row["provider"]: _totals(row) for row in rows.mappings()}
+
+    async def for_request(self, request_id: str) -> tuple[UsageRow, ...]:
+        """The attempts of one request, in the order they were made."""
+        rows = await self._connection.execute(
+            select(table).where(table.c.request_id == request_id).order_by(table.c.attempt)
+        )
+        return tuple(
+            UsageRow(**{_FIELDS.get(k, k): v for k, v in row.items()}) for row in rows.mappings()
+        )
+
+
+def _totals(row: RowMapping) -> UsageTotals:
+    # A sum is null over no rows, and a Decimal on PostgreSQL.
+    return UsageTotals(**{column.name: int(row[column.name] or 0) for column in _TOTALS})

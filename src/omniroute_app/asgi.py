@@ -1,0 +1,99 @@
+"""The one ASGI application: every door over one engine, their lifespans entered, an edge around."""
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.http.access import Access, headers_of
+from omniroute.http.app import build_http
+from omniroute.http.edge import Cors, Edge
+from omniroute.pipeline.admission import bearer
+from omniroute_a2a import door as a2a
+from omniroute_a2a.records import SqlTaskRecords
+from omniroute_agents import SKILLS
+from omniroute_app.settings import Settings, listed
+from omniroute_mcp import door as mcp
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The application and what a graceful stop needs of it."""
+
+    app: Edge
+    mcp_door: mcp.McpDoor
+    grace_s: float
+
+    def drain(self) -> None:
+        """Take no new requests; let running ones finish; close what would never end."""
+        self.app.draining = True
+        self.mcp_door.drain()
+
+
+def build_gateway(engine: Engine, settings: Settings) -> Gateway:
+    """Compose the doors. Enter the lifespan of `Gateway.app` before use, as servers do."""
+    origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
+    cors = Cors(settings.cors_allow_all or "*" in origins, frozenset(origins))
+    access = Access(engine.admission, listed(settings.trusted_local_cidrs), cors.allows)
+    heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
+    http = build_http(engine, access, heartbeat_s)
+    a2a_door = _a2a_door(engine, access, settings)
+    mcp_door = _mcp_door(engine, access, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(a2a_door.lifespan())
+            await stack.enter_async_context(mcp_door.lifespan())
+            await stack.enter_async_context(http.lifespan())
+            yield
+
+    root = Starlette(
+        routes=[*mcp_door.routes, *a2a_door.routes, Mount("/", app=http)], lifespan=lifespan
+    )
+    edge = Edge(
+        root,
+        new_id=lambda: str(uuid.uuid4()),
+        max_body_bytes=settings.max_body_bytes,
+        cors=cors,
+    )
+    grace_s = max(settings.shutdown_timeout_ms / 1000, a2a_door.grace_s)
+    return Gateway(edge, mcp_door, grace_s)
+
+
+def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor:
+    def key_required() -> bool:
+        return engine.admission.require_key or engine.admission.env_key is not None
+
+    async def authenticate(scope: Any) -> Caller:
+        key = bearer(headers_of(scope))
+        if key_required():
+            return engine.admission.keyed_caller(engine.snapshot, "a2a", key)
+        return engine.admission.caller(engine.snapshot, "a2a", key)
+
+    async def operator(scope: Any) -> Caller:
+        return access.operator(scope, engine.snapshot)
+
+    return a2a.build(
+        authenticate=authenticate,
+        authorize_operator=operator,
+        enabled=lambda: bool(engine.snapshot.settings["a2aEnabled"]),
+        key_required=key_required,
+        base_url=lambda: settings.public_url,
+        version=engine.version,
+        skills=SKILLS,
+        engine=engine,
+        tasks=SqlTaskRecords(engine.database),
+        task_ttl_minutes=lambda: float(engine.snapshot.settings["a2aTaskTtlMinutes"]),
+        clock=engine.now_ms,
+    )
+
+
+def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor:
+    raise NotImplementedError

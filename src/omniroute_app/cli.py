@@ -1,0 +1,118 @@
+"""The command line. Heavy modules are imported inside commands, so that help is instant."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from omniroute import __version__
+from omniroute.errors import OmniRouteError
+
+app = App(
+    name="omniroute",
+    version=__version__,
+    help=(
+        "One local-first gateway between agents and models.\n\n"
+        "Without a command it serves: MCP, A2A and the OpenAI and Anthropic APIs on "
+        "http://localhost:20128. Provider keys in the environment (OPENAI_API_KEY, "
+        "ANTHROPIC_API_KEY, GEMINI_API_KEY, ...) and local model servers are used as found."
+    ),
+)
+
+DataDir = Annotated[
+    Path | None, Parameter(help="Where everything is kept (DATA_DIR). Default: ~/.omniroute")
+]
+
+
+@app.default
+@app.command
+def serve(
+    *,
+    host: Annotated[
+        str | None,
+        Parameter(help="Address to listen on. Anything but loopback needs an API key to exist."),
+    ] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on. Default: 20128")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve all doors until Ctrl-C; running streams may finish."""
+    from omniroute_app.logs import configure_logs
+    from omniroute_app.runner import run
+    from omniroute_app.serve import serve as serve_until_stopped
+    from omniroute_app.settings import load_settings
+
+    settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
+    configure_logs(settings.log_level, settings.log_format)
+    run(serve_until_stopped(settings, print))
+
+
+@app.command
+def mcp(*, data_dir: DataDir = None) -> None:
+    """Serve MCP on standard input and output, for clients that start their servers.
+
+    Nothing but protocol goes to standard output.
+    """
+    from omniroute_app.logs import configure_logs
+    from omniroute_app.runner import run
+    from omniroute_app.settings import load_settings
+    from omniroute_app.stdio import serve_stdio
+
+    settings = load_settings(os.environ, data_dir=data_dir)
+    configure_logs(settings.log_level, settings.log_format)
+    run(serve_stdio(settings))
+
+
+@app.command
+def demo(
+    text: Annotated[str, Parameter(help="What to say.")] = "Hello from every door.",
+    *,
+    url: Annotated[str | None, Parameter(help="Where the gateway is.")] = None,
+    model: Annotated[
+        str, Parameter(help="Model or combo. The default costs nothing and needs no key.")
+    ] = "demo/echo",
+    key: Annotated[
+        str | None, Parameter(help="API key, when the gateway asks for one (OMNIROUTE_API_KEY).")
+    ] = None,
+) -> None:
+    """Send one request through each door of the running gateway.
+
+    Prints the answers with target, cost and the reasons of the route.
+    """
+    from omniroute_app.demo import demo as send_through_all_doors
+    from omniroute_app.runner import run
+    from omniroute_app.settings import load_settings
+
+    settings = load_settings(os.environ)
+    base_url = (url or settings.public_url).rstrip("/")
+    run(send_through_all_doors(base_url, key or settings.api_key, model, text, print))
+
+
+@app.command
+def upstream(
+    *,
+    port: Annotated[int, Parameter(help="Port to listen on.")] = 20129,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Run the demo provider as a server of its own.
+
+    Speaks OpenAI Chat on /v1/chat/completions and Anthropic Messages on /v1/messages.
+    Models script its behaviour: echo, tools, reasoning, slow-50, slow-start-2000, flaky-500,
+    flaky-429-7, malformed, cut-after-5, drop-after-5, error-after-5, count-100, empty.
+    """
+    import uvicorn
+
+    from omniroute.upstream.demo.server import demo_app
+
+    uvicorn.run(demo_app(), host=host, port=port, log_level="warning", access_log=False)
+
+
+def main() -> None:
+    """Entry point: errors of the tree are one line and exit code 2."""
+    arguments = ["mcp" if token == "--mcp" else token for token in sys.argv[1:]]  # noqa: S105
+    try:
+        app(arguments)
+    except OmniRouteError as error:
+        sys.stderr.write(f"omniroute: {error}\n")
+        raise SystemExit(2) from None

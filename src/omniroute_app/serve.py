@@ -1,0 +1,119 @@
+"""Running the gateway: a checked bind, a listening socket, and a stop that lets streams finish."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from omniroute.engine import Engine
+from omniroute.errors import Conflict, InvalidRequest
+from omniroute_app.asgi import Gateway, build_gateway
+from omniroute_app.banner import banner
+from omniroute_app.settings import Settings
+from omniroute_app.wiring import open_engine
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and drains as soon as a signal asks the process to stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], drain: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._drain()
+        super().handle_exit(sig, frame)
+
+
+async def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run until a signal stops the process.
+
+    Args:
+        say: prints the banner, once the gateway answers.
+
+    Raises:
+        InvalidRequest: the bind would be open to others without authentication.
+        Conflict: the port is taken.
+        OmniRouteError: the data directory or the database cannot be used.
+    """
+    listener = listen(settings)
+    try:
+        async with open_engine(settings, os.environ) as engine:
+            require_safe_bind(engine, settings)
+            gateway = build_gateway(engine, settings)
+            server = _Server(
+                _config(gateway, settings), lambda: say(banner(engine, settings)), gateway.drain
+            )
+            await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+
+
+def _config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        gateway.app,
+        log_config=None,
+        access_log=False,
+        log_level=settings.log_level,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=int(gateway.grace_s),
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,  # a header must never make a stranger local
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket on the configured address.
+
+    Raises:
+        Conflict: somebody else has the port.
+        InvalidRequest: the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"Port {settings.port} is taken, perhaps by a gateway that already runs. "
+                "Choose another with --port."
+            ) from error
+        raise InvalidRequest(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}."
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def require_safe_bind(engine: Engine, settings: Settings) -> None:
+    """Refuse to be open to other machines by accident.
+
+    Raises:
+        InvalidRequest: the bind is not loopback and nobody could authenticate.
+    """
+    if settings.is_loopback_bind or settings.require_api_key is False:
+        return
+    if not engine.snapshot.keys and settings.api_key is None:
+        raise InvalidRequest(
+            f"Listening on {settings.host} would let other machines in, and there is no API key "
+            "they could be asked for. Set OMNIROUTE_API_KEY, or create a key first "
+            "(start on 127.0.0.1, POST /api/keys). If everyone on that network may use the "
+            "gateway, say so with REQUIRE_API_KEY=false."
+        )

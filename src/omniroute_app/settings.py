@@ -1,0 +1,179 @@
+"""What the process is told from outside: environment variables and command line, checked once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from omniroute.errors import InvalidRequest
+
+DEFAULT_PORT = 20128
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off", ""})
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything the composition root reads from outside. Times are milliseconds, 0 is off."""
+
+    data_dir: Path
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = DEFAULT_PORT
+    base_url: str | None = None
+    api_key: str | None = None
+    require_api_key: bool | None = None
+    allow_private_provider_urls: bool | None = None
+    max_body_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024 * 1024
+    cors_allow_all: bool = False
+    cors_origins: str = ""
+    trusted_local_cidrs: str = ""
+    allowed_hosts: str = ""
+    allowed_origins: str = ""
+    mcp_enforce_scopes: bool = False
+    mcp_scopes: str = ""
+    mcp_key_id: str | None = None
+    request_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
+    connect_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
+    stream_idle_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
+    stream_readiness_timeout_ms: Annotated[int, Meta(ge=0)] = 80_000
+    heartbeat_interval_ms: Annotated[int, Meta(ge=0)] = 15_000
+    shutdown_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
+    log_level: str = "warning"
+    log_format: str = "text"
+    discover: bool = True
+
+    @property
+    def is_loopback_bind(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def public_url(self) -> str:
+        """The address clients are told, without a trailing slash."""
+        if self.base_url:
+            return self.base_url.rstrip("/")
+        host = "localhost" if self.is_loopback_bind or self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+
+class Variable(Struct, frozen=True):
+    """How one setting is spelled outside: variable names, newest first, and what it means."""
+
+    names: tuple[str, ...]
+    told: str
+
+
+VARIABLES: Mapping[str, Variable] = {
+    "data_dir": Variable(("DATA_DIR",), "Where everything is kept. Default `~/.omniroute`."),
+    "database_url": Variable(
+        ("DATABASE_URL",), "`sqlite:///…` or `postgresql://…`. Default: a file in the data dir."
+    ),
+    "host": Variable(("OMNIROUTE_HOST", "API_HOST", "HOST"), "Address to listen on."),
+    "port": Variable(("OMNIROUTE_PORT", "PORT"), "Port to listen on."),
+    "base_url": Variable(
+        ("OMNIROUTE_BASE_URL", "BASE_URL", "NEXT_PUBLIC_BASE_URL"),
+        "The address clients reach the gateway by, as shown in cards and snippets.",
+    ),
+    "api_key": Variable(
+        ("OMNIROUTE_API_KEY", "ROUTER_API_KEY"), "A key that is always valid and may do anything."
+    ),
+    "require_api_key": Variable(
+        ("REQUIRE_API_KEY",),
+        "Refuse anonymous callers. Default: false on a loopback bind, true on any other.",
+    ),
+    "allow_private_provider_urls": Variable(
+        ("OMNIROUTE_ALLOW_PRIVATE_PROVIDER_URLS",),
+        "Let custom upstreams sit on loopback and private addresses. Default: true on a loopback "
+        "bind, false on any other. Cloud metadata addresses are refused either way.",
+    ),
+    "max_body_bytes": Variable(("MAX_BODY_SIZE_BYTES",), "Largest request body, in bytes."),
+    "cors_allow_all": Variable(("CORS_ALLOW_ALL",), "Let every browser origin read answers."),
+    "cors_origins": Variable(
+        ("CORS_ALLOWED_ORIGINS", "CORS_ORIGIN"), "Browser origins that may read answers, by comma."
+    ),
+    "trusted_local_cidrs": Variable(
+        ("OMNIROUTE_TRUSTED_LOCAL_CIDRS",), "Networks whose peers count as this machine, by comma."
+    ),
+    "allowed_hosts": Variable(
+        ("OMNIROUTE_MCP_ALLOWED_HOSTS",),
+        "Host names MCP clients may use beside loopback, by comma.",
+    ),
+    "allowed_origins": Variable(
+        ("OMNIROUTE_MCP_ALLOWED_ORIGINS",), "Browser origins MCP accepts beside loopback, by comma."
+    ),
+    "mcp_enforce_scopes": Variable(
+        ("OMNIROUTE_MCP_ENFORCE_SCOPES",), "Check the scopes of every MCP tool call."
+    ),
+    "mcp_scopes": Variable(
+        ("OMNIROUTE_MCP_SCOPES",), "Scopes of MCP callers that bring none, by comma."
+    ),
+    "mcp_key_id": Variable(("OMNIROUTE_API_KEY_ID",), "Who a stdio MCP process is in the audit."),
+    "request_timeout_ms": Variable(
+        ("FETCH_TIMEOUT_MS", "REQUEST_TIMEOUT_MS"), "Longest wait for an upstream's headers."
+    ),
+    "connect_timeout_ms": Variable(
+        ("FETCH_CONNECT_TIMEOUT_MS",), "Longest wait for an upstream's connection."
+    ),
+    "stream_idle_timeout_ms": Variable(
+        ("STREAM_IDLE_TIMEOUT_MS",), "Longest silence in an upstream's body."
+    ),
+    "stream_readiness_timeout_ms": Variable(
+        ("STREAM_READINESS_TIMEOUT_MS",), "Longest wait for a stream's first useful event."
+    ),
+    "heartbeat_interval_ms": Variable(
+        ("SSE_HEARTBEAT_INTERVAL_MS",), "Silence after which a stream gets a keep-alive frame."
+    ),
+    "shutdown_timeout_ms": Variable(
+        ("SHUTDOWN_TIMEOUT_MS",), "How long running requests may take when the gateway stops."
+    ),
+    "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
+    "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),
+    "discover": Variable(
+        ("OMNIROUTE_DISCOVER",), "Look for provider keys in the environment and local servers."
+    ),
+}
+"""Every setting and its variables. Whatever is not here is not read."""
+
+
+def load_settings(environ: Mapping[str, str], **given: object) -> Settings:
+    """Settings from the environment; `given` values (the command line) win over it.
+
+    Raises:
+        InvalidRequest: a variable has a value that cannot be used; names it.
+    """
+    fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    values: dict[str, object] = {}
+    for name, variable in VARIABLES.items():
+        found = next((one for one in variable.names if environ.get(one)), None)
+        if found is not None:
+            values[name] = _parsed(found, environ[found], fields[name])
+    values.update({name: value for name, value in given.items() if value is not None})
+    values.setdefault("data_dir", Path.home() / ".omniroute")
+    values["data_dir"] = Path(str(values["data_dir"])).expanduser()
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"A setting cannot be used: {error}") from error
+
+
+def _parsed(variable: str, text: str, kind: object) -> object:
+    if kind in (bool, bool | None):
+        lowered = text.strip().lower()
+        if lowered in _TRUE | _FALSE:
+            return lowered in _TRUE
+        raise InvalidRequest(f"{variable} must be true or false, not '{text}'.", param=variable)
+    if "int" in str(kind):
+        try:
+            return int(text)
+        except ValueError:
+            raise InvalidRequest(
+                f"{variable} must be a whole number, not '{text}'.", param=variable
+            ) from None
+    return text.strip()
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The entries of a comma list, trimmed, without blanks."""
+    return tuple(entry.strip() for entry in text.split(",") if entry.strip())
