@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
+from omniroute.http.health_page import HealthPage, health_page
 from omniroute.operations import combos, connections, health, keys, nodes, routes
 
 
@@ -150,13 +151,13 @@ async def delete_combo(engine: Engine, operator: Caller, combo_id: str) -> Succe
     return Success()
 
 
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int | None, Parameter(ge=1, le=1000)]
 Offset = Annotated[int, Parameter(ge=0)]
 
 
 @get("/api/keys", tags=["Keys"], operation_id="list_keys")
 async def list_keys(
-    engine: Engine, operator: Caller, limit: Limit | None = None, offset: Offset = 0
+    engine: Engine, operator: Caller, limit: Limit = None, offset: Offset = 0
 ) -> Keys:
     """A page of gateway keys, masked; all of them without `limit`."""
     return Keys(*await keys.list_keys(engine, operator, limit, offset))
@@ -196,9 +197,9 @@ async def simulate(
 
 
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
-async def monitoring_health(engine: Engine) -> health.GatewayHealth:
-    """Vital signs of the gateway."""
-    return await health.get_health(engine, Caller(door="http"))
+async def monitoring_health(engine: Engine) -> HealthPage:
+    """Vital signs of the gateway, without anything only operators should know."""
+    return health_page(await health.get_health(engine, Caller(door="http")))
 
 
 @get("/health", tags=["Health"], operation_id="liveness")

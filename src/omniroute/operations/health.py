@@ -4,7 +4,7 @@ import resource
 import sys
 from pathlib import Path
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.catalog.providers import PROVIDERS
@@ -92,7 +92,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     active_connections: int
     ledger: LedgerLine
     configuration_version: int
-    cryptography: Cryptography | UnsetType = UNSET
+    cryptography: Cryptography
 
 
 async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:

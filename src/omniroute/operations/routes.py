@@ -245,6 +245,8 @@ def told(trace: RouteTrace) -> str:
         )
         lines += [f"Left out: {row.provider} ({row.reason})." for row in trace.plan.excluded]
         lines += [f"Note: {note}." for note in trace.plan.notes]
+    if trace.waited_ms:
+        lines.append(f"Waited {trace.waited_ms} ms for an account's pause to end.")
     for attempt in trace.attempts:
         name = f"{attempt.provider}/{attempt.model} on '{attempt.connection_name}'"
         if attempt.verdict is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from omniroute.chat import Dialect, Event, Usage
@@ -24,7 +24,7 @@ from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.settlement import Record, Settlement
 from omniroute.routing.health import Health
-from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, refusal
+from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.verdicts import Failure, Verdict, classify
 from omniroute.upstream.send import Sender, TransportFailed
@@ -33,6 +33,14 @@ ResultT = TypeVar("ResultT")
 OutT = TypeVar("OutT", bytes, list[Event])
 
 DRAIN_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request for one model waits for its accounts' pauses to end (05 §4.7)."""
+
+    retries: int = 3
+    longest_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class ChatPipeline:
     new_seed: Callable[[], int]
     limits: Limits
     allow_private: bool
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    patience: Patience = field(default_factory=Patience)
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -62,7 +72,7 @@ class ChatPipeline:
         """
         books = self._open(call, stream=False)
         try:
-            made = self._admit(books)
+            made = await self._admit(books)
             to, (reply, raw) = await self._walk(
                 books, made, lambda to: fetch_whole(call, to, self.limits, self.now_ms())
             )
@@ -117,7 +127,7 @@ class ChatPipeline:
     ) -> StreamAnswer[OutT]:
         books = self._open(call, stream=True)
         try:
-            made = self._admit(books)
+            made = await self._admit(books)
             to, begun = await self._walk(
                 books,
                 made,
@@ -137,11 +147,10 @@ class ChatPipeline:
             call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
         )
 
-    def _admit(self, books: Settlement) -> Plan:
+    async def _admit(self, books: Settlement) -> Plan:
         """Plan, refuse what cannot be done or paid for, and reserve the most it can cost."""
         call = books.call
-        books.snapshot, made = self.plan(call)
-        books.plan = made
+        made = await self._plan_patiently(books)
         if not made.candidates:
             raise refusal(made, books.snapshot)
         providers = books.snapshot.providers
@@ -157,6 +166,17 @@ class ChatPipeline:
         bound = bound_micro_usd(call.request, prices)
         books.reservation = self.ledger.reserve(call.caller.owner, bound)
         return made
+
+    async def _plan_patiently(self, books: Settlement) -> Plan:
+        for _ in range(self.patience.retries):
+            books.snapshot, books.plan = self.plan(books.call)
+            wait_ms = None if books.plan.candidates else recovery_ms(books.plan)
+            if wait_ms is None or wait_ms > self.patience.longest_s * 1000:
+                return books.plan
+            books.waited_ms += wait_ms
+            await self.sleep((wait_ms + 1) / 1000)
+        books.snapshot, books.plan = self.plan(books.call)
+        return books.plan
 
     async def _walk(
         self, books: Settlement, made: Plan, attempt: Callable[[Endpoint], Awaitable[ResultT]]
@@ -179,7 +199,7 @@ class ChatPipeline:
             except AttemptFailed as failed:
                 failure, verdict = failed.failure, classify(failed.failure)
                 books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
-                self.health.failed(*_place(candidate), failure, verdict)
+                self._judge(candidate, books.snapshot, failure, verdict)
                 failures.append((candidate, failure, verdict))
                 if verdict.action == "answer":
                     break
@@ -201,7 +221,7 @@ class ChatPipeline:
                 ttft_ms = self.now_ms() - started_ms
                 books.attempted(candidate, started_ms, ttft_ms=ttft_ms)
                 return to, result
-        raise no_answer(failures, self.health.view())
+        raise no_answer(failures, self.health.view(), books.snapshot)
 
     async def _outputs(
         self, books: Settlement, to: Endpoint, begun: Begun[OutT]
@@ -263,7 +283,7 @@ class ChatPipeline:
         self, books: Settlement, candidate: Candidate, flow: Flow[OutT], failure: Failure
     ) -> None:
         verdict = classify(failure)
-        self.health.failed(*_place(candidate), failure, verdict)
+        self._judge(candidate, books.snapshot, failure, verdict)
         books.broke(failure, verdict)
         books.close(
             "cut",
@@ -273,6 +293,15 @@ class ChatPipeline:
             tokens_seen=flow.tokens_seen,
             error=failure.text,
         )
+
+    def _judge(
+        self, candidate: Candidate, snapshot: Snapshot, failure: Failure, verdict: Verdict
+    ) -> None:
+        # The built-in demo fails on request, which says nothing about its health.
+        if snapshot.providers[candidate.provider].in_process:
+            self.health.abandoned(candidate.provider)
+        else:
+            self.health.failed(*_place(candidate), failure, verdict)
 
     def _endpoint(self, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
         provider = snapshot.providers[candidate.provider]

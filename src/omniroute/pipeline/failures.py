@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from omniroute.errors import UpstreamFailed
 from omniroute.routing.health import HealthView
 from omniroute.routing.plan import Candidate
+from omniroute.routing.resolve import suggest_model
+from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.verdicts import Failure, Verdict, informativeness
 
 _STREAM_CODES = {
@@ -14,20 +16,23 @@ _STREAM_CODES = {
 
 
 def no_answer(
-    failures: Sequence[tuple[Candidate, Failure, Verdict]], health: HealthView
+    failures: Sequence[tuple[Candidate, Failure, Verdict]], health: HealthView, snapshot: Snapshot
 ) -> UpstreamFailed:
     """The error for a walk in which nothing delivered; the earliest of equals is shown."""
     candidate, failure, verdict = max(failures, key=lambda row: informativeness(row[2]))
     error_type, code = _STREAM_CODES.get(failure.cause, (failure.error_type, failure.code))
     tried = len({(row.provider, row.connection, row.model) for row, _, _ in failures})
     others = f" ({tried} targets were tried)" if tried > 1 else ""
+    unknown = verdict.reason in ("unknown_model", "not_found")
+    hint = suggest_model(f"{candidate.provider}/{candidate.model}", snapshot) if unknown else ""
+    row = snapshot.providers[candidate.provider]
     return UpstreamFailed(
-        f"{candidate.provider}: {failure.text or verdict.reason.replace('_', ' ')}{others}",
+        f"{row.alias or row.id}: {failure.text or verdict.reason.replace('_', ' ')}{others}{hint}",
         status=failure.status,
         error_type=error_type,
         code=code,
         retry_after_s=_earliest_recovery_s([row for row, _, _ in failures], health),
-        extras={"provider": candidate.provider},
+        extras={"provider": row.alias or row.id},
     )
 
 

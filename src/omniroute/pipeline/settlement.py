@@ -41,6 +41,7 @@ class Settlement:
     reservation: Reservation | None = None
     attempts: list[AttemptTrace] = field(default_factory=list)
     started_at_ms: int = 0
+    waited_ms: int = 0
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -158,6 +159,7 @@ class Settlement:
             error=error,
             started_at_ms=self.started_at_ms,
             duration_ms=receipt.latency_ms,
+            waited_ms=self.waited_ms,
             provider=served_by.provider if served_by else None,
             model=served_by.model if served_by else None,
             input_tokens=receipt.input_tokens,

@@ -90,7 +90,7 @@ class HealthView(Struct, frozen=True):
             if cooldown.terminal is not None:
                 return f"account_{cooldown.terminal}", None
             if cooldown.until_ms > self.now_ms:
-                return "account_cooldown", cooldown.until_ms
+                return f"cooldown_{cooldown.reason}", cooldown.until_ms
         lockout = self.lockouts.get((provider, connection, model))
         if lockout is not None and lockout.until_ms > self.now_ms:
             return f"model_lockout_{lockout.reason}", lockout.until_ms

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from omniroute.catalog.models import known_models
+from omniroute.catalog.names import did_you_mean
 from omniroute.errors import (
     Forbidden,
     InvalidRequest,
     NoCredentials,
     OmniRouteError,
+    RateLimited,
     TargetsUnavailable,
 )
 from omniroute.routing.health import HealthView
@@ -134,6 +137,21 @@ def plan(facts: RouteFacts, snapshot: Snapshot, health: HealthView, seed: int) -
     )
 
 
+def recovery_ms(made: Plan) -> int | None:
+    """How long until a plan without candidates would have one, when only pauses stand in its way.
+
+    None when waiting cannot help: for a combo, which has gone on already, for an open breaker,
+    and for what only an operator can mend.
+    """
+    pauses = [
+        row for row in made.excluded if row.reason.startswith(("cooldown_", "model_lockout_"))
+    ]
+    untils = [row.until_ms for row in pauses if row.until_ms is not None]
+    if made.combo is not None or not untils:
+        return None
+    return max(0, min(untils) - made.planned_at_ms)
+
+
 def refusal(made: Plan, snapshot: Snapshot) -> OmniRouteError:
     """Why a plan without candidates cannot be tried, with the earliest time that changes."""
     waits = [row.until_ms for row in made.excluded if row.until_ms is not None]
@@ -144,6 +162,13 @@ def refusal(made: Plan, snapshot: Snapshot) -> OmniRouteError:
         return TargetsUnavailable(
             f"{where} has no target with an active account. Add one with POST /api/providers.",
             code="ALL_ACCOUNTS_INACTIVE",
+        )
+    if reasons == {"cooldown_rate_limited"}:
+        return RateLimited(
+            f"Every account for '{made.requested_model}' has reached its rate limit.",
+            code="model_cooldown",
+            retry_after_s=retry_after_s,
+            extras={"model": made.requested_model, "reset_seconds": retry_after_s},
         )
     if reasons == {"provider_circuit_open"}:
         provider = made.excluded[0].provider
@@ -179,9 +204,13 @@ def _require_account(name: str, provider: str, snapshot: Snapshot) -> None:
         return
     row = snapshot.providers[provider]
     env = f" or start the gateway with {row.env[0]} set" if row.env else ""
+    listed = [model.id for model in known_models(provider)]
+    hint = suggest_model(name, snapshot) or (
+        "" if name in listed else did_you_mean(name.rsplit("/", 1)[-1], listed)
+    )
     raise NoCredentials(
         f"No credentials are configured for provider '{provider}' (asked for '{name}'). Add an "
-        f"account with POST /api/providers{env}.{suggest_model(name, snapshot)}",
+        f"account with POST /api/providers{env}.{hint}",
         param="model",
     )
 

@@ -114,7 +114,8 @@ def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
             return _bare(name, snapshot)
         hint = suggest_model(name, snapshot) or did_you_mean(prefix, snapshot.prefixes)
         raise UnknownModel(
-            f"No provider, node or combo is called '{prefix}' (in '{name}').{hint}",
+            f"No provider, node or combo is called '{prefix}' (in '{name}').{hint} "
+            "GET /v1/models lists what can be asked for.",
             param="model",
         )
     if listed and provider not in listed and not _lists(provider, rest):

@@ -45,6 +45,7 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     error: str | None
     started_at_ms: int
     duration_ms: int
+    waited_ms: int = 0
     provider: str | None = None
     model: str | None = None
     input_tokens: int = 0

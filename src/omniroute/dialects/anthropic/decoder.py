@@ -67,7 +67,7 @@ class AnthropicDecoder:
                 if wire.delta is not None:
                     yield from self._blocks.extend(wire.index, wire.delta)
             case "content_block_start":
-                if wire.content_block is not None:
+                if bytes(wire.content_block):
                     yield from self._blocks.begin(wire.index, wire.content_block)
             case "content_block_stop":
                 yield from self._blocks.end(wire.index)

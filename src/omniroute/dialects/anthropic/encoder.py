@@ -151,7 +151,7 @@ class AnthropicEncoder:
             return b""
         finished = self._finished or Finished("tool_calls" if self._calls else "stop")
         if not self._count:
-            self._push(_Block("text", _EMPTY_TEXT))
+            self._queue.append(_Block("text", _EMPTY_TEXT))
         written = self._drain(everything=True)
         self._closed = True
         # Usage often follows the finish reason, so this event waits for the end of the stream.

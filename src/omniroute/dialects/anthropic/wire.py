@@ -93,7 +93,7 @@ class WireEvent(Struct):
     type: str | None = None
     index: int = 0
     message: WireMessage | None = None
-    content_block: Raw | None = None
+    content_block: Raw = Raw()
     delta: WireDelta | None = None
     usage: WireUsage | None = None
     error: Any = None

@@ -103,7 +103,7 @@ def _count(request: ChatRequest, words: int) -> Script:
 def _flaky(_: ChatRequest, status: int, retry_after_s: int | None = None) -> Script:
     if status == 429 and retry_after_s is None:
         retry_after_s = 2
-    message = f"demo: scripted failure with status {status}"
+    message = f"scripted failure with status {status}"
     return Script(status=status, retry_after_s=retry_after_s, message=message)
 
 
@@ -111,7 +111,7 @@ def _ending(ending: Ending) -> Callable[..., Script]:
     def build(request: ChatRequest, after: int = 0) -> Script:
         # Started is not counted: `cut-after-5` delivers five events that carry something.
         kept = _echo(request).events[: after + 1]
-        return Script(events=kept, ending=ending, message="demo: scripted failure in the stream")
+        return Script(events=kept, ending=ending, message="scripted failure in the stream")
 
     return build
 
@@ -148,8 +148,8 @@ def _reply(
         body, reason = body[:limit], "length"
     usage = Usage(
         input_tokens=sum(len(m.text.split()) for m in request.messages) or 1,
-        output_tokens=sum(1 for event in body if not isinstance(event, ReasoningDelta)),
-        reasoning_tokens=sum(1 for event in body if isinstance(event, ReasoningDelta)),
+        output_tokens=sum(isinstance(event, TextDelta | ToolArgumentsDelta) for event in body),
+        reasoning_tokens=sum(isinstance(event, ReasoningDelta) for event in body),
     )
     # The id and time are constants: the same request gets the same bytes.
     started = Started(id="demo", model=f"demo/{request.model}", created_s=1_700_000_000)
