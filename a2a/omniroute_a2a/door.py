@@ -1,0 +1,167 @@
+"""The A2A door as the composition root sees it: routes to mount and a lifespan to enter."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+from a2a.server.agent_execution import AgentExecutor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from omniroute.skills.skill import Skill
+from omniroute_a2a.binding import HttpJsonBinding
+from omniroute_a2a.cards import Cards, agent_card
+from omniroute_a2a.executor import SkillExecutor
+from omniroute_a2a.handler import Handler
+from omniroute_a2a.jsonrpc import Authenticate, JsonRpcDoor
+from omniroute_a2a.records import TaskRecords
+from omniroute_a2a.rest import Helpers
+from omniroute_a2a.sse import HEARTBEAT_S, EventStreams
+from omniroute_a2a.tasks import DurableTasks
+
+EngineT = TypeVar("EngineT")
+
+DEFAULT_TTL_MINUTES = 5
+SWEEP_EVERY_S = 60
+GRACE_AFTER_SKILLS_S = 5.0
+"""How long after the slowest skill's time limit a stream may still be sending at shutdown."""
+
+PREFLIGHT_HEADERS = {
+    "Allow": "POST, OPTIONS",
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, A2A-Version, A2A-Extensions",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class A2ADoor:
+    """What the composition root mounts and runs.
+
+    `grace_s` is how long streams may need to finish at shutdown: the server's own limit should
+    not be shorter.
+    """
+
+    routes: list[BaseRoute]
+    handler: Handler
+    tasks: DurableTasks
+    grace_s: float
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Fail what an earlier run left behind, sweep while running, end all tasks at the end."""
+        await self.tasks.recover()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(sweep_forever, self.tasks)
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            await self.handler.aclose()
+            await self.tasks.abandon()
+
+
+def unix_ms() -> int:
+    """The time of day in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def build(
+    *,
+    authenticate: Authenticate,
+    authorize_operator: Authenticate,
+    enabled: Callable[[], bool],
+    key_required: Callable[[], bool],
+    base_url: Callable[[], str],
+    version: str,
+    skills: Mapping[str, Skill[EngineT]],
+    engine: EngineT,
+    tasks: TaskRecords,
+    task_ttl_minutes: Callable[[], float] = lambda: DEFAULT_TTL_MINUTES,
+    clock: Callable[[], int] = unix_ms,
+    executor: AgentExecutor | None = None,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> A2ADoor:
+    """Put the door together.
+
+    Args:
+        authenticate: finds the caller of a protocol request, anonymous ones included, or raises
+            `Unauthenticated`.
+        authorize_operator: the same for `/api/a2a/*`, which shows the tasks of all owners.
+        enabled: the setting `a2aEnabled`.
+        key_required: whether `authenticate` turns anonymous callers away; the cards say so.
+        base_url: where clients reach the gateway, for the cards.
+        version: of the product.
+        skills: by id; the cards list exactly these.
+        engine: handed to every skill untouched.
+        tasks: durable storage.
+        task_ttl_minutes: the setting `a2aTaskTtlMinutes`.
+        clock: Unix milliseconds.
+        executor: takes the place of the skills, in conformance runs.
+    """
+    skill_executor = SkillExecutor(skills, engine, clock)
+    durable = DurableTasks(
+        records=tasks,
+        clock=clock,
+        ttl_ms=lambda: int(task_ttl_minutes() * 60_000),
+        interrupt=skill_executor.interrupt,
+    )
+    cards = Cards(skills, version, base_url, key_required)
+    handler = Handler(
+        executor=executor or skill_executor,
+        tasks=durable,
+        skills=skills,
+        # Only its capabilities are read, and those do not depend on the settings.
+        card=agent_card(tuple(skills.values()), version, "http://localhost", key_required=False),
+        extended_card=cards.extended,
+    )
+    grace_s = GRACE_AFTER_SKILLS_S + max((s.time_limit_s for s in skills.values()), default=0)
+    json_rpc = JsonRpcDoor(
+        handler=handler,
+        authenticate=authenticate,
+        enabled=enabled,
+        interrupt=skill_executor.interrupt,
+        streams=EventStreams(grace_s, heartbeat_s),
+    )
+    binding = HttpJsonBinding(
+        handler=handler, authenticate=authenticate, enabled=enabled, grace_s=grace_s
+    )
+    helpers = Helpers(handler=handler, cards=cards, enabled=enabled, authorize=authorize_operator)
+    routes: list[BaseRoute] = [
+        *card_routes(cards),
+        Route("/a2a", json_rpc.answer, methods=["POST"]),
+        Route("/a2a", preflight, methods=["OPTIONS"]),
+        Mount("/a2a/v1", app=binding),
+        *helpers.routes(),
+    ]
+    return A2ADoor(routes, handler, durable, grace_s)
+
+
+def card_routes(cards: Cards) -> list[Route]:
+    """Both cards at the root and, for clients that take `/a2a` for the base URL, below it."""
+    return [
+        Route(f"{base}/.well-known/{name}", endpoint, methods=["GET"])
+        for base in ("", "/a2a")
+        for name, endpoint in (("agent-card.json", cards.current), ("agent.json", cards.legacy))
+    ]
+
+
+async def preflight(_request: Request) -> Response:
+    """`OPTIONS /a2a`."""
+    return Response(status_code=204, headers=PREFLIGHT_HEADERS)
+
+
+async def sweep_forever(tasks: DurableTasks) -> None:
+    """Sweep once a minute. A sweep that fails is tried again a minute later."""
+    while True:
+        await anyio.sleep(SWEEP_EVERY_S)
+        try:
+            await tasks.sweep()
+        except Exception:
+            log.exception("sweeping A2A tasks failed")
