@@ -96,4 +96,4 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
 
 
 def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor:
-    raise NotImplementedError
+    return mcp.build(engine)

@@ -101,11 +101,10 @@ def upstream(
     Models script its behaviour: echo, tools, reasoning, slow-50, slow-start-2000, flaky-500,
     flaky-429-7, malformed, cut-after-5, drop-after-5, error-after-5, count-100, empty.
     """
-    import uvicorn
+    from omniroute_app.runner import run
+    from omniroute_app.serve import serve_upstream
 
-    from omniroute.upstream.demo.server import demo_app
-
-    uvicorn.run(demo_app(), host=host, port=port, log_level="warning", access_log=False)
+    run(serve_upstream(host, port, print))
 
 
 def main() -> None:

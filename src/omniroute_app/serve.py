@@ -2,14 +2,18 @@
 
 import errno
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest
+from omniroute.upstream.demo.server import demo_app
 from omniroute_app.asgi import Gateway, build_gateway
 from omniroute_app.banner import banner
 from omniroute_app.settings import Settings
@@ -31,6 +35,17 @@ class _Server(uvicorn.Server):
         if self.started:
             self._ready()
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Uvicorn raises a signal again once it has stopped, which would end the process before
+        the journal is drained and the database closed. Here a signal has done its work then."""
+        previous = {one: signal.signal(one, self.handle_exit) for one in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in previous.items():
+                signal.signal(one, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._drain()
         super().handle_exit(sig, frame)
@@ -47,7 +62,7 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
         Conflict: the port is taken.
         OmniRouteError: the data directory or the database cannot be used.
     """
-    listener = listen(settings)
+    listener = listen(settings.host, settings.port)
     try:
         async with open_engine(settings, os.environ) as engine:
             require_safe_bind(engine, settings)
@@ -56,6 +71,25 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 _config(gateway, settings), lambda: say(banner(engine, settings)), gateway.drain
             )
             await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+
+
+async def serve_upstream(host: str, port: int, say: Callable[[str], None]) -> None:
+    """Run the demo upstream until a signal stops the process.
+
+    Raises:
+        Conflict: the port is taken.
+        InvalidRequest: the address is not one of this machine.
+    """
+    listener = listen(host, port)
+    told = (
+        f"Demo upstream on http://{host}:{port}/v1 "
+        "(OpenAI: /chat/completions, Anthropic: /messages). Stop: Ctrl-C"
+    )
+    config = uvicorn.Config(demo_app(), log_config=None, access_log=False, lifespan="off")
+    try:
+        await _Server(config, lambda: say(told), lambda: None).serve(sockets=[listener])
     finally:
         listener.close()
 
@@ -75,28 +109,26 @@ def _config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
     )
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket on the configured address.
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
 
     Raises:
         Conflict: somebody else has the port.
         InvalidRequest: the address is not one of this machine.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise Conflict(
-                f"Port {settings.port} is taken, perhaps by a gateway that already runs. "
+                f"Port {port} is taken, perhaps by a gateway that already runs. "
                 "Choose another with --port."
             ) from error
-        raise InvalidRequest(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}."
-        ) from error
+        raise InvalidRequest(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
     listener.listen(2048)
     listener.setblocking(False)
     return listener

@@ -32,10 +32,13 @@ def clean_message(text: str) -> str:
     Absolute source paths become `<path>`, credentials `[redacted]`. Empty when nothing is left.
     """
     line = text[: MAX_MESSAGE_CHARS * 2].strip().partition("\n")[0].partition("\r")[0]
-    line = _TRACEBACK.sub("<path>", line[:MAX_MESSAGE_CHARS])
-    line = _BEARER.sub(r"\1 [redacted]", line)
-    line = _WORD.sub(_redacted, line)
+    line = redact_secrets(_TRACEBACK.sub("<path>", line[:MAX_MESSAGE_CHARS]))
     return _TOKEN.sub(_without_path, line).strip()[:MAX_MESSAGE_CHARS]
+
+
+def redact_secrets(text: str) -> str:
+    """`text` with every credential in it replaced by `[redacted]`."""
+    return _WORD.sub(_redacted, _BEARER.sub(r"\1 [redacted]", text))
 
 
 def _redacted(match: re.Match[str]) -> str:

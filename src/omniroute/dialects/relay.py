@@ -1,7 +1,7 @@
 """Passing a stream on in the bytes it came in, reading what the ledger needs in passing."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from omniroute.chat import CONTENT_EVENTS, Failed, Finished, Usage, UsageReported
 from omniroute.dialects.codec import MalformedReply, ServerEvent, StreamDecoder
@@ -13,19 +13,19 @@ _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 class ScanningRelay:
     """A `Relay` that searches bytes and decodes only the frames that can matter.
 
-    Until the first content every frame is decoded. After that a chunk costs one search per
-    sign; a sign may match too much, for the decoder has the last word on what a frame says.
+    Until the first content every frame is decoded. After that only those that `matters` points
+    at; it may point at too many, for the decoder has the last word on what a frame says.
 
     Args:
         decoder: reads the frames that matter; it sees them in order, but not all of them.
-        signs: searches for frames with usage, an error or the ending.
+        matters: a quick search of bytes for usage, an error or the ending.
         hidden: says which frames are not sent on, None when all are.
     """
 
     def __init__(
         self,
         decoder: StreamDecoder,
-        signs: Sequence[Callable[[bytes], object]],
+        matters: Callable[[bytes], bool],
         hidden: Callable[[ServerEvent], bool] | None = None,
     ) -> None:
         self.usage: Usage | None = None
@@ -34,7 +34,7 @@ class ScanningRelay:
         self.done = False
         self.failure: Failed | None = None
         self._decoder = decoder
-        self._signs = signs
+        self._matters = matters
         self._hidden = hidden
         self._held = bytearray()
 
@@ -100,7 +100,7 @@ class ScanningRelay:
         return b"".join(kept)
 
     def _dull(self, piece: bytes) -> bool:
-        return self.content and not any(sign(piece) for sign in self._signs)
+        return self.content and not self._matters(piece)
 
     def _hides(self, events: list[ServerEvent]) -> bool:
         return self._hidden is not None and any(map(self._hidden, events))

@@ -1,6 +1,5 @@
 """Anthropic Messages: `POST /messages` and the services that imitate it."""
 
-import re
 from collections.abc import Mapping
 
 from omniroute.chat import ChatReply, ChatRequest, Dialect, Event
@@ -13,13 +12,6 @@ from omniroute.dialects.error_bodies import read_error
 from omniroute.dialects.relay import ScanningRelay
 from omniroute.dialects.sse import frame
 from omniroute.dialects.tool_names import NO_NAMES, original_names, wire_names
-
-# Quotes inside JSON strings are escaped, so these match whole strings only.
-_SIGNS = (
-    re.compile(rb'"message_(?:start|delta|stop)"').search,
-    re.compile(rb'"error"').search,
-    re.compile(rb"event: ?(?:message_(?:start|delta|stop)|error)").search,
-)
 
 
 class Anthropic:
@@ -61,7 +53,7 @@ class Anthropic:
 
     def relay(self, *, hide_usage: bool) -> Relay:  # noqa: ARG002
         """See `Codec.relay`. Usage rides on the frames that end the stream and is never hidden."""
-        return ScanningRelay(self.decoder(), _SIGNS)
+        return ScanningRelay(self.decoder(), _matters)
 
     def decode_error(self, status: int, body: bytes) -> ErrorFacts:
         """See `Codec.decode_error`."""
@@ -74,3 +66,8 @@ class Anthropic:
     def keepalive(self) -> bytes:
         """See `Codec.keepalive`."""
         return frame(b'{"type":"ping"}', "ping")
+
+
+def _matters(frames: bytes) -> bool:
+    """Whether frames may hold usage, an error or an ending; text may look like it, too."""
+    return b"message_" in frames or b"error" in frames

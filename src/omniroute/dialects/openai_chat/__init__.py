@@ -1,6 +1,5 @@
 """OpenAI Chat Completions: `POST /chat/completions` and everything that imitates it."""
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -16,13 +15,10 @@ from omniroute.dialects.relay import ScanningRelay
 from omniroute.dialects.sse import frame
 from omniroute.dialects.tool_names import NO_NAMES, original_names, wire_names
 
-# Quotes inside JSON strings are escaped, so these match keys only. Nulls are in every chunk
-# and must not cost a decode.
-_SIGNS = (
-    re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]").search,
-    re.compile(rb'"usage"\s*:\s*\{').search,
-    re.compile(rb'"error"\s*:\s*[{"]').search,
-    re.compile(rb'"finish_reason"\s*:\s*"').search,
+# Keys that matter unless they are null, which they are in nearly every chunk. Quotes inside JSON
+# strings are escaped, so a match is a key, or a whole string that looks like one.
+_KEYS = tuple(
+    (key, key + b":null", key + b": null") for key in (b'"finish_reason"', b'"usage"', b'"error"')
 )
 
 # Codecs hold no clock; nobody reads when a keepalive was created.
@@ -71,7 +67,7 @@ class OpenAIChat:
 
     def relay(self, *, hide_usage: bool) -> Relay:
         """See `Codec.relay`."""
-        return ScanningRelay(self.decoder(), _SIGNS, _is_usage_only if hide_usage else None)
+        return ScanningRelay(self.decoder(), _matters, _is_usage_only if hide_usage else None)
 
     def decode_error(self, status: int, body: bytes) -> ErrorFacts:
         """See `Codec.decode_error`."""
@@ -84,6 +80,17 @@ class OpenAIChat:
     def keepalive(self) -> bytes:
         """See `Codec.keepalive`."""
         return frame(_KEEPALIVE)
+
+
+def _matters(frames: bytes) -> bool:
+    """Whether frames may hold usage, an error, a finish reason or the terminal marker."""
+    if b"[DONE]" in frames:
+        return True
+    for key, null, spaced_null in _KEYS:
+        found = frames.count(key)
+        if found and found not in (frames.count(null), frames.count(spaced_null)):
+            return True
+    return False
 
 
 def _is_usage_only(event: ServerEvent) -> bool:

@@ -1,0 +1,94 @@
+"""A gateway process and a demo upstream process, on SQLite and on PostgreSQL."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.support.databases import drop_postgres_database, new_postgres_database
+from tests.support.processes import Gateway, Upstream
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """The demo provider on a socket of its own."""
+    with Upstream() as process:
+        yield process
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_environ(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The environment that chooses a database."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    url = new_postgres_database()
+    yield {"DATABASE_URL": url}
+    drop_postgres_database(url)
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, database_environ: dict[str, str], upstream: Upstream
+) -> Iterator[Gateway]:
+    """A gateway with two nodes at the demo upstream, one per dialect, and a few combos.
+
+    Prefixes: `oai` and `ant` for the upstream, `dead` for a port where nobody listens.
+    """
+    data_dir: Path = tmp_path_factory.mktemp("gateway")
+    environ = {**database_environ, "STREAM_READINESS_TIMEOUT_MS": "700"}
+    with Gateway(data_dir, environ=environ) as process:
+        configure(process, upstream)
+        yield process
+        assert process.stop() == 0
+
+
+def configure(process: Gateway, upstream: Upstream) -> None:
+    """Configure a real upstream over HTTP, as an operator would."""
+    with httpx.Client(base_url=process.url) as client:
+        add_account(client, "oai", "openai-compatible", f"{upstream.url}/v1")
+        add_account(client, "ant", "anthropic-compatible", f"{upstream.url}/v1")
+        add_account(client, "dead", "openai-compatible", "http://127.0.0.1:9/v1")
+
+
+def add_account(client: httpx.Client, prefix: str, kind: str, base_url: str) -> None:
+    """A node called `prefix` and one account of it."""
+    node = {"name": prefix, "prefix": prefix, "type": kind, "baseUrl": base_url}
+    if kind == "openai-compatible":
+        node["apiType"] = "chat"
+    made = client.post("/api/provider-nodes", json=node).raise_for_status()
+    account = {
+        "provider": made.json()["node"]["id"],
+        "name": f"{prefix} account",
+        "apiKey": "not-a-secret",
+    }
+    client.post("/api/providers", json=account).raise_for_status()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def fresh(client: httpx.Client, upstream: Upstream) -> Callable[[str], str]:
+    """Turns `oai/x`, `ant/x` or `dead/x` into the same model at an account nobody has used yet,
+    so that what earlier tests did to its health does not show."""
+
+    def renew(model: str) -> str:
+        prefix, name = model.split("/", 1)
+        if prefix == "demo":
+            return model
+        kind = "anthropic-compatible" if prefix == "ant" else "openai-compatible"
+        base_url = "http://127.0.0.1:9/v1" if prefix == "dead" else f"{upstream.url}/v1"
+        made = f"{prefix}{next(_numbers)}"
+        add_account(client, made, kind, base_url)
+        return f"{made}/{name}"
+
+    return renew
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    """Plain HTTP to the gateway."""
+    with httpx.Client(base_url=gateway.url, timeout=30) as http:
+        yield http

@@ -1,0 +1,140 @@
+"""Clients that hang up, processes that are killed, stops that wait for streams."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.omniroute_app.conftest import configure
+from tests.support.processes import Gateway, Upstream
+
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "word " * 200}], "stream": True}
+
+
+def eventually(check: Callable[[], bool], limit_s: float = 10) -> None:
+    """Poll until `check` holds; other processes tell us nothing when they are done."""
+    deadline = time.monotonic() + limit_s
+    while not check():
+        assert time.monotonic() < deadline, "did not happen in time"
+        threading.Event().wait(0.02)
+
+
+def health(client: httpx.Client) -> dict[str, Any]:
+    """The gateway's own vital signs."""
+    body: dict[str, Any] = client.get("/api/monitoring/health").json()
+    return body
+
+
+@pytest.mark.parametrize("model", ["demo/slow-20", "oai/slow-20", "ant/slow-20"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_client_that_hangs_up_leaves_nothing_behind(
+    client: httpx.Client, model: str, path: str
+) -> None:
+    with client.stream("POST", path, json={**BODY, "model": model}) as response:
+        assert response.status_code == 200
+        request_id = response.headers["x-request-id"]
+        received = response.iter_bytes()
+        assert next(received)
+        assert health(client)["ledger"]["openReservations"] == 1
+    eventually(lambda: health(client)["ledger"]["openReservations"] == 0)
+    trace = client.get(f"/api/routes/{request_id}").json()["trace"]
+    assert (trace["outcome"], trace["status"]) == ("client_gone", 499)
+    assert trace["usage_estimated"]
+    assert 0 < trace["output_tokens"] < 200
+
+
+def test_a_client_that_hangs_up_before_the_first_byte_leaves_nothing_behind(
+    client: httpx.Client,
+) -> None:
+    body = {**BODY, "model": "demo/slow-start-60000", "stream": False}
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/chat/completions", json=body, timeout=0.3)
+    eventually(lambda: health(client)["ledger"]["openReservations"] == 0)
+
+
+@pytest.fixture
+def own_gateway(
+    tmp_path: Path, database_environ: dict[str, str], upstream: Upstream
+) -> Iterator[Callable[[], Gateway]]:
+    """Starts gateways one after the other over the same data directory and database."""
+    started: list[Gateway] = []
+
+    def start() -> Gateway:
+        process = Gateway(tmp_path, environ=database_environ)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.__exit__(None, None, None)
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_a_stream_loses_no_finished_request(
+    own_gateway: Callable[[], Gateway], upstream: Upstream
+) -> None:
+    first = own_gateway()
+    finished: list[str] = []
+    with httpx.Client(base_url=first.url, timeout=30) as client:
+        configure(first, upstream)
+        with (
+            suppress(httpx.RemoteProtocolError),
+            client.stream(
+                "POST", "/v1/chat/completions", json={**BODY, "model": "oai/slow-20"}
+            ) as running,
+        ):
+            received = running.iter_bytes()
+            assert next(received)
+            for number in range(20):
+                stream = number % 2 == 0
+                body = {"messages": [{"role": "user", "content": "hi"}], "stream": stream}
+                answer = client.post("/v1/chat/completions", json={**body, "model": "oai/echo"})
+                assert answer.status_code == 200
+                finished.append(answer.headers["x-request-id"])
+            first.kill()
+            list(received)
+    second = own_gateway()
+    with httpx.Client(base_url=second.url, timeout=30) as client:
+
+        def recorded(request_id: str) -> str | None:
+            trace = client.get(f"/api/routes/{request_id}").json().get("trace")
+            return trace and trace["outcome"]
+
+        eventually(lambda: recorded(finished[0]) is not None)
+        assert {recorded(request_id) for request_id in finished} == {"completed"}
+        assert "oai" in [
+            node["prefix"] for node in client.get("/api/provider-nodes").json()["nodes"]
+        ]
+    assert second.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_graceful_stop_lets_a_stream_finish(own_gateway: Callable[[], Gateway]) -> None:
+    gateway = own_gateway()
+    words = " ".join(str(number) for number in range(60))
+    body = {
+        "model": "demo/slow-20",
+        "stream": True,
+        "messages": [{"role": "user", "content": words}],
+    }
+    with (
+        httpx.Client(base_url=gateway.url, timeout=30) as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as response,
+    ):
+        frames = response.iter_lines()
+        next(frames)
+        gateway.terminate()
+        rest = [line for line in frames if line.startswith("data: ")]
+    assert rest[-1] == "data: [DONE]"
+    text = "".join(
+        choice["delta"].get("content") or ""
+        for line in rest[:-1]
+        for choice in json.loads(line[6:])["choices"]
+    )
+    assert text.endswith("58 59")
+    assert gateway.stop() == 0
