@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,27 +19,39 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database_environ(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """The environment that chooses a database."""
-    if request.param == "sqlite":
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Which database the gateway stands on."""
+    kind: str = request.param
+    return kind
+
+
+@contextmanager
+def new_database(kind: str) -> Iterator[dict[str, str]]:
+    """The environment that chooses a fresh database of a kind."""
+    if kind == "sqlite":
         yield {}
         return
     url = new_postgres_database()
-    yield {"DATABASE_URL": url}
-    drop_postgres_database(url)
+    try:
+        yield {"DATABASE_URL": url}
+    finally:
+        drop_postgres_database(url)
 
 
 @pytest.fixture(scope="session")
 def gateway(
-    tmp_path_factory: pytest.TempPathFactory, database_environ: dict[str, str], upstream: Upstream
+    tmp_path_factory: pytest.TempPathFactory, database_kind: str, upstream: Upstream
 ) -> Iterator[Gateway]:
     """A gateway with two nodes at the demo upstream, one per dialect, and a few combos.
 
     Prefixes: `oai` and `ant` for the upstream, `dead` for a port where nobody listens.
     """
     data_dir: Path = tmp_path_factory.mktemp("gateway")
-    environ = {**database_environ, "STREAM_READINESS_TIMEOUT_MS": "700"}
-    with Gateway(data_dir, environ=environ) as process:
+    readiness = {"STREAM_READINESS_TIMEOUT_MS": "700"}
+    with (
+        new_database(database_kind) as environ,
+        Gateway(data_dir, environ={**environ, **readiness}) as process,
+    ):
         configure(process, upstream)
         yield process
         assert process.stop() == 0

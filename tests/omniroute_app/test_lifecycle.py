@@ -4,13 +4,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.omniroute_app.conftest import configure
+from tests.omniroute_app.conftest import configure, new_database
 from tests.support.processes import Gateway, Upstream
 
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "word " * 200}], "stream": True}
@@ -58,20 +58,10 @@ def test_a_client_that_hangs_up_before_the_first_byte_leaves_nothing_behind(
 
 
 @pytest.fixture
-def own_gateway(
-    tmp_path: Path, database_environ: dict[str, str], upstream: Upstream
-) -> Iterator[Callable[[], Gateway]]:
+def own_gateway(tmp_path: Path, database_kind: str) -> Iterator[Callable[[], Gateway]]:
     """Starts gateways one after the other over the same data directory and database."""
-    started: list[Gateway] = []
-
-    def start() -> Gateway:
-        process = Gateway(tmp_path, environ=database_environ)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.__exit__(None, None, None)
+    with new_database(database_kind) as environ, ExitStack() as stack:
+        yield lambda: stack.enter_context(Gateway(tmp_path, environ=environ))
 
 
 @pytest.mark.slow

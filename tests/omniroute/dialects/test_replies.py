@@ -283,6 +283,14 @@ ANTHROPIC_STREAMS: dict[str, tuple[bytes, list[Event]]] = {
             UsageReported(Usage(3, 20, 10, 20, 8)),
         ],
     ),
+    "thinking counted apart": (
+        START
+        + event(
+            "message_delta",
+            usage={"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}},
+        ),
+        [MSG, UsageReported(Usage(output_tokens=5, reasoning_tokens=4))],
+    ),
     "a stop sequence": (START + ended("stop_sequence", "END"), [MSG, Finished("stop", "END")]),
     "the end without a reason": (START + event("message_stop"), [MSG]),
     "the type only as event name": (b'event: message_start\ndata: {"message":{}}\n\n', [Started()]),
@@ -351,6 +359,14 @@ USAGES: dict[str, tuple[dict[str, Any], Usage | None]] = {
             "completion_tokens_details": {"reasoning_tokens": 20},
         },
         Usage(30, 60, 10, 0, 30, 20),
+    ),
+    "cache writes under their newer name": (
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 1,
+            "prompt_tokens_details": {"cache_write_tokens": 10},
+        },
+        Usage(90, 0, 10, 0, 1),
     ),
     "DeepSeek": (
         {"prompt_tokens": 10, "completion_tokens": 1, "prompt_cache_hit_tokens": 4},

@@ -315,6 +315,7 @@ def test_anthropic_usage_frames() -> None:
         "cache_creation_input_tokens": 15,
         "cache_read_input_tokens": 20,
         "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 5},
+        "output_tokens_details": {"thinking_tokens": 2},
     }
 
 

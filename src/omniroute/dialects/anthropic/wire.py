@@ -39,6 +39,12 @@ class CacheCreation(Struct, gc=False):
     ephemeral_1h_input_tokens: int | None = None
 
 
+class OutputDetails(Struct, gc=False):
+    """The part of `output_tokens` that was thinking."""
+
+    thinking_tokens: int | None = None
+
+
 class WireUsage(Struct):
     """Token counts; input excludes what was read from or written to the cache."""
 
@@ -47,6 +53,7 @@ class WireUsage(Struct):
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
 
 
 class WireBlock(Struct):
@@ -106,7 +113,8 @@ class UsageSum:
     """
 
     def __init__(self) -> None:
-        self._input = self._output = self._read = self._written = self._written_1h = 0
+        self._input = self._output = self._thought = 0
+        self._read = self._written = self._written_1h = 0
 
     def add(self, wire: WireUsage | None) -> Usage | None:
         """Usage so far; None while nothing was counted."""
@@ -121,6 +129,9 @@ class UsageSum:
             short = _positive(wire.cache_creation.ephemeral_5m_input_tokens)
             self._written_1h = long or self._written_1h
             self._written = max(self._written, long + short)
+        if wire.output_tokens_details is not None:
+            thought = _positive(wire.output_tokens_details.thinking_tokens)
+            self._thought = thought or self._thought
         if not (self._input or self._output or self._read or self._written):
             return None
         return Usage(
@@ -128,7 +139,8 @@ class UsageSum:
             cache_read_tokens=self._read,
             cache_write_tokens=max(0, self._written - self._written_1h),
             cache_write_1h_tokens=self._written_1h,
-            output_tokens=self._output,
+            output_tokens=max(0, self._output - self._thought),
+            reasoning_tokens=min(self._output, self._thought),
         )
 
 
@@ -150,4 +162,6 @@ def wire_usage(usage: Usage | None) -> dict[str, Any]:
             "ephemeral_5m_input_tokens": usage.cache_write_tokens,
             "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
         }
+    if usage.reasoning_tokens:
+        wire["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return wire

@@ -28,9 +28,10 @@ MAX_NAME_CHARS = 64
 
 
 class PromptDetails(Struct, gc=False):
-    """Parts of `prompt_tokens`. `cache_creation_tokens` is an extension."""
+    """Parts of `prompt_tokens`; cache writes have an official name and an older extension."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
 
 
@@ -121,7 +122,8 @@ def read_usage(wire: WireUsage | None) -> Usage | None:
     details = wire.prompt_tokens_details or PromptDetails()
     cached = details.cached_tokens or wire.prompt_cache_hit_tokens or wire.cached_tokens or 0
     cached = min(prompt, max(0, cached))
-    created = min(prompt - cached, max(0, details.cache_creation_tokens or 0))
+    created = details.cache_write_tokens or details.cache_creation_tokens or 0
+    created = min(prompt - cached, max(0, created))
     reasoning = 0
     if wire.completion_tokens_details is not None:
         reasoning = max(0, wire.completion_tokens_details.reasoning_tokens or 0)
