@@ -37,13 +37,17 @@ class ScanningRelay:
         self._matters = matters
         self._hidden = hidden
         self._held = bytearray()
+        self._malformed: MalformedReply | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         """See `Relay.feed`.
 
         Raises:
-            MalformedReply: a frame is larger than the limit for one event.
+            MalformedReply: a frame is not of the dialect, or larger than the limit for one event.
+                What came before it has been given out by then; it is not.
         """
+        if self._malformed is not None:
+            raise self._malformed
         if not self._held and chunk.endswith((b"\n\n", b"\r\n\r\n")):
             return self._scan(chunk)
         held = self._held
@@ -65,6 +69,8 @@ class ScanningRelay:
         A last frame that only lacks its blank line is sent on. One that was cut off is not: no
         client could read it, and it would spoil the error event that follows.
         """
+        if self._malformed is not None:
+            raise self._malformed
         rest = bytes(self._held)
         self._held.clear()
         events = split(rest)
@@ -90,10 +96,11 @@ class ScanningRelay:
                 events = split(piece)
                 try:
                     self._learn(events)
-                except MalformedReply:
-                    self.failure = self.failure or Failed(
-                        "The upstream sent a malformed stream", code="malformed_stream"
-                    )
+                except MalformedReply as error:
+                    if not kept:
+                        raise
+                    self._malformed = error
+                    break
                 if self._hides(events):
                     continue
             kept.append(piece)

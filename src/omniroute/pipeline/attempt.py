@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from omniroute.catalog.provider import Provider
-from omniroute.chat import ChatReply, Event, Failed, collect
+from omniroute.chat import ChatReply, Event, Failed, Started, collect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import MalformedReply, TargetFacts
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.flow import Flow
+from omniroute.pipeline.flow import Flow, identified
 from omniroute.routing.plan import Candidate
 from omniroute.routing.retry_hints import retry_after_ms
 from omniroute.routing.snapshot import auth_headers, endpoint
@@ -100,7 +100,12 @@ async def fetch_whole(
     response = await _send(call, to, limits.timeouts, now_ms, stream=False)
     try:
         body = await response.read()
-        reply = collect(codec.decode_reply(body), codec.dialect)
+        events = codec.decode_reply(body, codec.tool_names(call.request))
+        fallback = Started(call.request_id, to.candidate.model, now_ms // 1000)
+        reply = collect(
+            (identified(e, fallback) if isinstance(e, Started) else e for e in events),
+            codec.dialect,
+        )
     except TransportFailed as error:
         raise _transport_failure(error) from error
     except MalformedReply as error:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from omniroute.chat import Dialect, Event, Usage
+from omniroute.chat import Dialect, Event, Started, Usage
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
 from omniroute.errors import BudgetExceeded, OmniRouteError
@@ -99,7 +99,7 @@ class ChatPipeline:
         def flow(to: Endpoint) -> Flow[bytes]:
             if to.provider.dialect is dialect and call.body is not None:
                 return RelayFlow(dialect, hide_usage=not include_usage)
-            return TranslatedFlow(to.provider.dialect, dialect, include_usage=include_usage)
+            return TranslatedFlow(self._events(call, to), dialect, include_usage=include_usage)
 
         return await self._stream(call, flow)
 
@@ -109,7 +109,11 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        return await self._stream(call, lambda to: EventFlow(to.provider.dialect))
+        return await self._stream(call, lambda to: self._events(call, to))
+
+    def _events(self, call: ChatCall, to: Endpoint) -> EventFlow:
+        fallback = Started(call.request_id, to.candidate.model, self.now_ms() // 1000)
+        return EventFlow(to.provider.dialect, call.request, fallback)
 
     def plan(self, call: ChatCall) -> tuple[Snapshot, Plan]:
         """What would be tried right now; also the dry run of a request."""

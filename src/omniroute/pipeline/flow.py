@@ -5,7 +5,17 @@ Three forms with one face, so that dispatch and settlement know nothing of diale
 
 from typing import Protocol, TypeVar
 
-from omniroute.chat import CONTENT_EVENTS, Dialect, Event, Failed, Finished, Usage, UsageReported
+from omniroute.chat import (
+    CONTENT_EVENTS,
+    ChatRequest,
+    Dialect,
+    Event,
+    Failed,
+    Finished,
+    Started,
+    Usage,
+    UsageReported,
+)
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ErrorFacts, ServerEvent
 from omniroute.dialects.sse import EventSplitter
@@ -99,9 +109,11 @@ class RelayFlow:
 class EventFlow:
     """For callers without a wire format: the neutral events."""
 
-    def __init__(self, upstream: Dialect) -> None:
+    def __init__(self, upstream: Dialect, request: ChatRequest, fallback: Started) -> None:
+        codec = CODECS[upstream]
         self._splitter = EventSplitter()
-        self._decoder = CODECS[upstream].decoder()
+        self._decoder = codec.decoder(codec.tool_names(request))
+        self._fallback = fallback
         self._reason_seen = False
         self.content = False
         self.failure: Failed | None = None
@@ -129,8 +141,10 @@ class EventFlow:
         events: list[Event] = []
         for frame in frames:
             events += self._decoder.feed(frame)
-        for event in events:
-            if isinstance(event, CONTENT_EVENTS):
+        for place, event in enumerate(events):
+            if isinstance(event, Started):
+                events[place] = identified(event, self._fallback)
+            elif isinstance(event, CONTENT_EVENTS):
                 self.content = True
                 self.tokens_seen += 1
             elif isinstance(event, UsageReported):
@@ -145,8 +159,8 @@ class EventFlow:
 class TranslatedFlow:
     """Different dialects: the upstream's events, written for the caller."""
 
-    def __init__(self, upstream: Dialect, caller: Dialect, *, include_usage: bool) -> None:
-        self._events = EventFlow(upstream)
+    def __init__(self, events: EventFlow, caller: Dialect, *, include_usage: bool) -> None:
+        self._events = events
         self._encoder = CODECS[caller].encoder(include_usage=include_usage)
 
     @property
@@ -189,6 +203,15 @@ class TranslatedFlow:
             else self._encoder.feed(event)
             for event in events
         )
+
+
+def identified(started: Started, fallback: Started) -> Started:
+    """`started` with what the upstream left out filled in."""
+    return Started(
+        id=started.id or fallback.id,
+        model=started.model or fallback.model,
+        created_s=started.created_s or fallback.created_s,
+    )
 
 
 def failed_facts(event: Failed) -> ErrorFacts:

@@ -97,10 +97,19 @@ def test_failures_are_seen(codec: Codec, frame: bytes, failure: Failed, content:
     assert (passed, relay.failure, relay.content, relay.done) == (stream, failure, content, False)
 
 
-def test_a_stream_that_begins_with_nonsense_has_failed() -> None:
+def test_a_stream_that_begins_with_nonsense_is_malformed() -> None:
+    with pytest.raises(MalformedReply):
+        CHAT.relay(hide_usage=False).feed(b"data: {oops\n\n")
+
+
+def test_what_came_before_nonsense_is_passed_on() -> None:
     relay = CHAT.relay(hide_usage=False)
-    relay.feed(b"data: {oops\n\n")
-    assert relay.failure == Failed("The upstream sent a malformed stream", code="malformed_stream")
+    start = chunk("")
+    assert relay.feed(start + b"data: {oops\n\n") == start
+    with pytest.raises(MalformedReply):
+        relay.feed(chunk("more"))
+    with pytest.raises(MalformedReply):
+        relay.close()
 
 
 ENDINGS = {
