@@ -1,0 +1,187 @@
+"""Writes the reference pages from the code. `--check` only says whether they are up to date."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from omniroute_mcp.tools import TOOLS
+
+from omniroute import errors
+from omniroute.catalog.providers import PROVIDERS
+from omniroute.errors import OmniRouteError
+from omniroute.http.access import route_class
+from omniroute.http.chat_routes import ROUTES
+from omniroute.http.errors import status_of
+from omniroute.http.management import MANAGEMENT
+from omniroute.http.model_routes import model_route, models_route
+from omniroute.routing.verdicts import OTHERWISE, TABLE
+from omniroute_agents import SKILLS
+from omniroute_app.settings import VARIABLES, Settings
+
+PAGES = Path(__file__).parent / "reference"
+_NOTE = "<!-- Written by `make docs` from the code. Do not edit. -->"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def codes(values: Iterable[str]) -> str:
+    """Values as code, by comma."""
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def providers() -> str:
+    """Every provider row."""
+    rows = (
+        (
+            f"`{row.id}`",
+            row.name,
+            codes(row.names),
+            row.dialect.value,
+            row.auth.value,
+            codes(row.env) or (f"port {row.probe_port}" if row.probe_port else ""),
+            codes(row.needs),
+            row.source if row.source.startswith("docs/") else f"[source]({row.source})",
+        )
+        for row in PROVIDERS.values()
+    )
+    head = ("id", "name", "prefixes", "dialect", "auth", "found by", "needs options", "facts from")
+    return "# Providers\n\n" + table(head, rows)
+
+
+def settings() -> str:
+    """Every environment variable."""
+    defaults = {field.name: field for field in msgspec.structs.fields(Settings)}
+    rows = []
+    for name, variable in VARIABLES.items():
+        default = defaults[name].default
+        shown = "" if default in (msgspec.NODEFAULT, None, "") else f"`{default}`"
+        rows.append((codes(variable.names), shown, variable.told))
+    return (
+        "# Settings\n\nEnvironment variables, newest name first; the command line wins over them. "
+        "Secrets (`STORAGE_ENCRYPTION_KEY`, `API_KEY_SECRET`, `JWT_SECRET`) are generated into the "
+        "data directory unless they are set.\n\n" + table(("variable", "default", "meaning"), rows)
+    )
+
+
+def http() -> str:
+    """Every HTTP route with its class."""
+    rows: list[tuple[str, str, str, str]] = []
+    for path, (_, _, description) in ROUTES.items():
+        rows.append(("POST", path, route_class(path, "POST"), description))
+    for handler in (models_route, model_route, *MANAGEMENT.route_handlers):
+        path = min(handler.paths)  # type: ignore[union-attr]
+        method = min(handler.http_methods - {"OPTIONS", "HEAD"})  # type: ignore[union-attr]
+        told = inspect.getdoc(handler.fn) or ""  # type: ignore[union-attr]
+        rows.append((method, path, route_class(path, method), told))
+    return (
+        "# HTTP routes\n\nFor programs: `/docs/openapi.json`; the page: `/docs`. "
+        "Management routes answer this machine, and keys with the scope `manage`.\n\n"
+        + table(
+            ("method", "path", "class", "what"),
+            ((m, f"`{p}`", c, t) for m, p, c, t in sorted(rows, key=lambda row: row[1])),
+        )
+    )
+
+
+def mcp_tools() -> str:
+    """Every MCP tool."""
+    rows = (
+        (f"`{row.name}`", row.description, codes(sorted(row.scopes)), row.audit)
+        for row in TOOLS.values()
+    )
+    return "# MCP tools\n\n" + table(("tool", "what", "scopes", "audit"), rows)
+
+
+def a2a_skills() -> str:
+    """Every A2A skill."""
+    rows = (
+        (f"`{s.id}`", s.description, "; ".join(s.examples), f"{s.time_limit_s:.0f} s")
+        for s in SKILLS.values()
+    )
+    return "# A2A skills\n\n" + table(("skill", "what", "examples", "time limit"), rows)
+
+
+def error_tree() -> str:
+    """Every error class with its status."""
+    classes = [
+        one
+        for one in vars(errors).values()
+        if inspect.isclass(one) and issubclass(one, OmniRouteError) and one is not OmniRouteError
+    ]
+    rows = (
+        (f"`{one.__name__}`", _status(one), (inspect.getdoc(one) or "").splitlines()[0])
+        for one in classes
+    )
+    return (
+        "# Errors\n\nOne tree, mapped per protocol. HTTP statuses; an upstream's own status is "
+        "kept.\n\n" + table(("error", "status", "means"), rows)
+    )
+
+
+def _status(kind: type[OmniRouteError]) -> int:
+    made = errors.ValidationFailed([("x", "y")]) if kind is errors.ValidationFailed else kind("x")
+    return status_of(made)
+
+
+def verdicts() -> str:
+    """The failure table."""
+    rows = (
+        (
+            f"`{verdict.reason}`",
+            verdict.action,
+            verdict.blame,
+            verdict.terminal or verdict.cooldown or "",
+            "yes" if verdict.trips_breaker else "",
+        )
+        for verdict in (*(row for _, row in TABLE), OTHERWISE)
+    )
+    return (
+        "# Verdicts\n\nWhat follows when an attempt fails; the first row that matches wins. A "
+        "cooldown is milliseconds, `backoff` grows from 3 s, a word is a state only an operator or "
+        "a new credential ends.\n\n"
+        + table(("verdict", "then", "blames", "cooldown", "trips breaker"), rows)
+    )
+
+
+BUILT: Mapping[str, Callable[[], str]] = {
+    "providers.md": providers,
+    "settings.md": settings,
+    "http.md": http,
+    "mcp-tools.md": mcp_tools,
+    "a2a-skills.md": a2a_skills,
+    "errors.md": error_tree,
+    "verdicts.md": verdicts,
+}
+"""Page file and what builds it."""
+
+
+def pages() -> dict[str, str]:
+    """Every page by file name."""
+    return {name: f"{_NOTE}\n\n{build()}\n" for name, build in BUILT.items()}
+
+
+def main() -> int:
+    """Write the pages, or with `--check` compare them; 1 when they are stale."""
+    stale = []
+    for name, text in pages().items():
+        path = PAGES / name
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text)
+    if stale:
+        sys.stdout.write(f"{'stale' if '--check' in sys.argv else 'written'}: {', '.join(stale)}\n")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""The command line: help that teaches, errors in one line, safe binds, the demo."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.support.processes import Gateway
+
+
+def omniroute(
+    *arguments: str, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "omniroute_app", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **(environ or {})},
+    )
+
+
+@pytest.mark.parametrize("command", ["", "serve", "mcp", "demo", "upstream"])
+def test_help_teaches(command: str) -> None:
+    done = omniroute(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Usage: omniroute" in done.stdout
+
+
+REFUSALS = {
+    "an open bind without a key": (
+        ["serve", "--host", "0.0.0.0", "--port", "0"],
+        {},
+        "OMNIROUTE_API_KEY",
+    ),
+    "a port that is no number": (["serve"], {"PORT": "many"}, "PORT must be a whole number"),
+    "a flag that is neither": (["serve"], {"REQUIRE_API_KEY": "maybe"}, "true or false"),
+    "a blank secret": (["serve", "--port", "0"], {"API_KEY_SECRET": " "}, "API_KEY_SECRET"),
+    "a database of another kind": (
+        ["serve", "--port", "0"],
+        {"DATABASE_URL": "mysql://x/y"},
+        "postgresql://",
+    ),
+    "no gateway to talk to": (["demo", "--url", "http://127.0.0.1:9"], {}, "Start one with"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "environ", "told"), REFUSALS.values(), ids=REFUSALS)
+def test_refusals_are_one_line_that_says_what_to_do(
+    tmp_path: Path, arguments: list[str], environ: dict[str, str], told: str
+) -> None:
+    done = omniroute(*arguments, environ={"DATA_DIR": str(tmp_path), **environ})
+    assert done.returncode == 2
+    assert (told in done.stderr, done.stderr.count("\n")) == (True, 1), done.stderr
+
+
+def test_a_taken_port_is_named(gateway: Gateway, tmp_path: Path) -> None:
+    done = omniroute("serve", "--port", str(gateway.port), "--data-dir", str(tmp_path))
+    assert (done.returncode, f"Port {gateway.port} is taken" in done.stderr) == (2, True)
+
+
+def test_demo_goes_through_every_door(gateway: Gateway) -> None:
+    done = omniroute("demo", "Knock knock.", "--url", gateway.url)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if "Knock knock." in line] == [
+        "HTTP  Knock knock.",
+        "MCP   Knock knock.",
+        "A2A   Knock knock.",
+    ]
+    assert sum("Outcome: completed" in line for line in lines) == 3
+    assert sum("cost $0.000000" in line for line in lines) == 3
+
+
+def test_keys_in_the_environment_become_accounts(tmp_path: Path) -> None:
+    environ = {"OMNIROUTE_DISCOVER": "true", "GROQ_API_KEY": "gsk_not_a_real_key"}
+    with Gateway(tmp_path, environ=environ) as process:
+        assert any("groq" in line and "$GROQ_API_KEY" in line for line in process.lines)
+        assert not any("gsk_not_a_real_key" in line for line in process.lines)
+
+
+def test_a_key_lets_other_addresses_in(tmp_path: Path) -> None:
+    environ = {"OMNIROUTE_API_KEY": "the-environment-key"}
+    with Gateway(tmp_path, environ=environ, arguments=["--host", "0.0.0.0"]) as process:
+        body = {"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]}
+        path = f"{process.url}/v1/chat/completions"
+        nobody = httpx.post(path, json=body)
+        keyed = httpx.post(path, json=body, headers={"authorization": "Bearer the-environment-key"})
+    assert (nobody.status_code, nobody.json()["error"]["code"]) == (401, "AUTH_002")
+    assert keyed.status_code == 200
