@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from omniroute_mcp.tools import TOOLS
 
 from omniroute import errors
 from omniroute.catalog.providers import PROVIDERS
@@ -19,6 +18,7 @@ from omniroute.http.model_routes import model_route, models_route
 from omniroute.routing.verdicts import OTHERWISE, TABLE
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings
+from omniroute_mcp.tools import TOOLS
 
 PAGES = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the code. Do not edit. -->"

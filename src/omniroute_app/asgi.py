@@ -4,10 +4,11 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
@@ -20,6 +21,7 @@ from omniroute_a2a.records import SqlTaskRecords
 from omniroute_agents import SKILLS
 from omniroute_app.settings import Settings, listed
 from omniroute_mcp import door as mcp
+from omniroute_mcp.server import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
             yield
 
     root = Starlette(
-        routes=[*mcp_door.routes, *a2a_door.routes, Mount("/", app=http)], lifespan=lifespan
+        routes=[*mcp_door.routes, *a2a_door.routes, Mount("/", app=cast("ASGIApp", http))],
+        lifespan=lifespan,
     )
     edge = Edge(
         root,
@@ -96,4 +99,24 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
 
 
 def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor:
-    return mcp.build(engine)
+    async def operator(scope: Any) -> Caller:
+        return access.operator(scope, engine.snapshot)
+
+    return mcp.build(
+        engine,
+        policy=mcp_policy(settings),
+        data_dir=settings.data_dir,
+        is_local=access.is_local,
+        authorize_operator=operator,
+        allowed_hosts=listed(settings.allowed_hosts),
+        allowed_origins=listed(settings.allowed_origins),
+    )
+
+
+def mcp_policy(settings: Settings) -> Policy:
+    """How MCP calls are checked."""
+    return Policy(
+        enforce=settings.mcp_enforce_scopes,
+        scopes=frozenset(listed(settings.mcp_scopes)),
+        stdio_key_id=settings.mcp_key_id,
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from sse_starlette.sse import AppStatus
 from uvicorn.server import HANDLED_SIGNALS
 
 from omniroute.engine import Engine
@@ -16,6 +17,7 @@ from omniroute.errors import Conflict, InvalidRequest
 from omniroute.upstream.demo.server import demo_app
 from omniroute_app.asgi import Gateway, build_gateway
 from omniroute_app.banner import banner
+from omniroute_app.running import announced
 from omniroute_app.settings import Settings
 from omniroute_app.wiring import open_engine
 
@@ -62,6 +64,8 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
         Conflict: the port is taken.
         OmniRouteError: the data directory or the database cannot be used.
     """
+    # Every stream of ours ends by itself or is ended by `drain`; nothing may be cut before.
+    AppStatus.enable_automatic_graceful_drain = False
     listener = listen(settings.host, settings.port)
     try:
         async with open_engine(settings, os.environ) as engine:
@@ -70,7 +74,8 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
             server = _Server(
                 _config(gateway, settings), lambda: say(banner(engine, settings)), gateway.drain
             )
-            await server.serve(sockets=[listener])
+            with announced(settings.data_dir, settings.local_url):
+                await server.serve(sockets=[listener])
     finally:
         listener.close()
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from omniroute.errors import InvalidRequest
 
 DEFAULT_PORT = 20128
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
@@ -50,11 +51,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     @property
+    def local_url(self) -> str:
+        """The address under which this machine reaches the gateway."""
+        host = "127.0.0.1" if self.host in _ANY_ADDRESS else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def public_url(self) -> str:
         """The address clients are told, without a trailing slash."""
         if self.base_url:
             return self.base_url.rstrip("/")
-        host = "localhost" if self.is_loopback_bind or self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        named = self.is_loopback_bind or self.host in _ANY_ADDRESS
+        host = "localhost" if named else self.host
         return f"http://{host}:{self.port}"
 
 

@@ -1,0 +1,69 @@
+"""What was called, by whom, how it went: hashes and summaries, never arguments. 03 §5."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from omniroute.engine import Engine
+from omniroute.storage.records import ToolAudit
+from omniroute_mcp.tools import ToolRow
+
+SUMMARY_CHARS = 200
+NO_OUTPUT = "(null)"
+
+log = structlog.get_logger(__name__)
+
+
+async def record(
+    engine: Engine,
+    name: str,
+    row: ToolRow | None,
+    arguments: dict[str, Any],
+    output: Any,
+    *,
+    duration_ms: int,
+    key_id: str | None,
+    error_code: str | None,
+) -> None:
+    """Write one row. A failure to write is logged and costs the call nothing."""
+    hashed = row.hashed(arguments) if row is not None else arguments
+    entry = ToolAudit(
+        tool_name=name,
+        input_hash=input_hash(hashed),
+        output_summary=summary(row, arguments, output),
+        duration_ms=duration_ms,
+        api_key_id=key_id,
+        success=error_code is None,
+        error_code=error_code,
+        created_at=stamp(engine.now_ms()),
+    )
+    try:
+        async with engine.database.work() as work:
+            await work.audit.add(entry)
+    except Exception:  # whatever it is, the caller has its answer
+        log.exception("audit_failed", tool=name)
+
+
+def stamp(ms: int) -> str:
+    """Epoch milliseconds as the log writes them: UTC, seconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def input_hash(arguments: Any) -> str:
+    """Lower-case hex SHA-256 of the compact JSON of the arguments."""
+    return hashlib.sha256(msgspec.json.encode(arguments)).hexdigest()
+
+
+def summary(row: ToolRow | None, arguments: dict[str, Any], output: Any) -> str:
+    """What the log keeps of a result, by the audit level of the tool."""
+    if row is None or row.audit == "none" or output is None:
+        told = NO_OUTPUT
+    else:
+        text = msgspec.json.encode(row.summary(output)).decode()
+        told = text if len(text) <= SUMMARY_CHARS else text[:SUMMARY_CHARS] + "…"
+    if row is not None and row.audit == "full":
+        told += f" keys=[{', '.join(sorted(map(str, arguments)))}]"
+    return told

@@ -1,0 +1,72 @@
+"""Who calls over HTTP: a gateway key with the right scope, or this machine while no key exists."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.errors import Forbidden, OmniRouteError, Unauthenticated
+from omniroute.pipeline.admission import bearer
+from omniroute_mcp.server import CALLER
+
+ENTRY_SCOPES = frozenset({"mcp", "manage", "admin", "*"})
+
+
+class Authenticated:
+    """ASGI middleware that puts the caller into the request and binds sessions to the key.
+
+    Args:
+        is_local: whether a request comes from this machine.
+    """
+
+    def __init__(self, app: ASGIApp, engine: Engine, is_local: Callable[[Scope], bool]) -> None:
+        self._app = app
+        self._engine = engine
+        self._is_local = is_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            caller = self._caller(scope)
+        except OmniRouteError as error:
+            await _refuse(send, error)
+            return
+        scope.setdefault("state", {})[CALLER] = caller
+        if caller.key_id is not None:
+            # The SDK compares this user with the one that opened a session.
+            token = AccessToken(token="", client_id=caller.key_id, scopes=sorted(caller.scopes))
+            scope["user"] = AuthenticatedUser(token)
+        await self._app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller:
+        headers = {name.decode("latin-1").lower(): value for name, value in scope["headers"]}
+        key = bearer({name: value.decode("latin-1") for name, value in headers.items()})
+        admission, snapshot = self._engine.admission, self._engine.snapshot
+        open_to_all = not snapshot.keys and admission.env_key is None
+        if key is None and open_to_all and self._is_local(scope):
+            return Caller(door="mcp", is_operator=True)
+        caller = admission.keyed_caller(snapshot, "mcp", key)
+        if not caller.scopes & ENTRY_SCOPES:
+            raise Forbidden(
+                "This API key may not use MCP; it needs the scope 'mcp'.", code="insufficient_scope"
+            )
+        return caller
+
+
+async def _refuse(send: Send, error: OmniRouteError) -> None:
+    unauthenticated = isinstance(error, Unauthenticated)
+    reason = "invalid_token" if unauthenticated else "insufficient_scope"
+    challenge = f'Bearer error="{reason}", error_description="{error}"'
+    body = msgspec.json.encode({"error": reason, "error_description": str(error)})
+    headers: list[Any] = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"www-authenticate", challenge.encode("latin-1", "replace")),
+    ]
+    status = 401 if unauthenticated else 403
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

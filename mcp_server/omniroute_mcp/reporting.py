@@ -1,0 +1,7 @@
+"""How a running tool tells its caller how far it is."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+Report: TypeAlias = Callable[[float, str], Awaitable[None]]
+"""Takes progress so far and a message; says nothing when the caller did not ask."""
