@@ -77,10 +77,10 @@ def http() -> str:
     rows: list[tuple[str, str, str, str]] = []
     for path, (_, _, description) in ROUTES.items():
         rows.append(("POST", path, route_class(path, "POST"), description))
-    for handler in (models_route, model_route, *MANAGEMENT.route_handlers):
-        path = min(handler.paths)  # type: ignore[union-attr]
-        method = min(handler.http_methods - {"OPTIONS", "HEAD"})  # type: ignore[union-attr]
-        told = inspect.getdoc(handler.fn) or ""  # type: ignore[union-attr]
+    for handler in (models_route, model_route, *MANAGEMENT):
+        path = min(handler.paths)
+        method = min(handler.http_methods - {"OPTIONS", "HEAD"})
+        told = inspect.getdoc(handler.fn) or ""
         rows.append((method, path, route_class(path, method), told))
     return (
         "# HTTP routes\n\nFor programs: `/docs/openapi.json`; the page: `/docs`. "

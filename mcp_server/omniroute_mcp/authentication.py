@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omniroute.caller import Caller
@@ -22,14 +24,27 @@ class Authenticated:
 
     Args:
         is_local: whether a request comes from this machine.
+        security: which hosts and browser origins may be named.
     """
 
-    def __init__(self, app: ASGIApp, engine: Engine, is_local: Callable[[Scope], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        engine: Engine,
+        is_local: Callable[[Scope], bool],
+        security: TransportSecuritySettings,
+    ) -> None:
         self._app = app
         self._engine = engine
         self._is_local = is_local
+        self._security = TransportSecurityMiddleware(security)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Before the key: a foreign Host or Origin is wrong whatever the credential.
+        foreign = await self._security.validate_request(Request(scope))
+        if foreign is not None:
+            await foreign(scope, receive, send)
+            return
         try:
             caller = self._caller(scope)
         except OmniRouteError as error:

@@ -92,7 +92,7 @@ def build(
             stream_sessions.reset()
 
     def guarded(name: Name, app: Any) -> Gate:
-        return Gate(engine, name, Authenticated(app, engine, is_local), switched_off)
+        return Gate(engine, name, Authenticated(app, engine, is_local, security), switched_off)
 
     views = Views(engine, data_dir, authorize_operator, lambda: bool(sse.open_streams))
     routes: list[BaseRoute] = [

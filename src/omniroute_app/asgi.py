@@ -56,10 +56,8 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
             await stack.enter_async_context(http.lifespan())
             yield
 
-    root = Starlette(
-        routes=[*mcp_door.routes, *a2a_door.routes, Mount("/", app=cast("ASGIApp", http))],
-        lifespan=lifespan,
-    )
+    rest = Mount("/", app=cast("ASGIApp", http))
+    root = Starlette(routes=[*mcp_door.routes, *a2a_door.routes, rest], lifespan=lifespan)
     edge = Edge(
         root,
         new_id=lambda: str(uuid.uuid4()),

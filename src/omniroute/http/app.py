@@ -58,7 +58,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             ),
             models_route,
             model_route,
-            MANAGEMENT,
+            *MANAGEMENT,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

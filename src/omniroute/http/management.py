@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from litestar import Router, delete, get, post
-from litestar.params import Parameter
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from omniroute.caller import Caller
-from omniroute.engine import Engine
+from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.health_page import HealthPage, health_page
 from omniroute.operations import combos, connections, health, keys, nodes, routes
 
@@ -63,21 +64,23 @@ class Success(Struct, frozen=True):
 
 
 @get("/api/providers", tags=["Accounts"], operation_id="list_connections")
-async def list_connections(engine: Engine, operator: Caller) -> Connections:
+async def list_connections(engine: TheEngine, operator: Operator) -> Connections:
     """All accounts, keys masked."""
     return Connections(await connections.list_connections(engine, operator))
 
 
 @post("/api/providers", tags=["Accounts"], operation_id="create_connection")
 async def create_connection(
-    engine: Engine, operator: Caller, data: connections.ConnectionInput
+    engine: TheEngine, operator: Operator, data: JSONBody[connections.ConnectionInput]
 ) -> OneConnection:
     """Add an API-key account; one with the same provider and name is replaced."""
     return OneConnection(await connections.create_connection(engine, operator, data))
 
 
 @get("/api/providers/{connection_id:str}", tags=["Accounts"], operation_id="get_connection")
-async def get_connection(engine: Engine, operator: Caller, connection_id: str) -> OneConnection:
+async def get_connection(
+    engine: TheEngine, operator: Operator, connection_id: FromPath[str]
+) -> OneConnection:
     """One account, key masked."""
     return OneConnection(await connections.get_connection(engine, operator, connection_id))
 
@@ -88,26 +91,30 @@ async def get_connection(engine: Engine, operator: Caller, connection_id: str) -
     tags=["Accounts"],
     operation_id="delete_connection",
 )
-async def delete_connection(engine: Engine, operator: Caller, connection_id: str) -> Message:
+async def delete_connection(
+    engine: TheEngine, operator: Operator, connection_id: FromPath[str]
+) -> Message:
     """Delete an account."""
     await connections.delete_connection(engine, operator, connection_id)
     return Message("Connection deleted")
 
 
 @get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
-async def list_nodes(engine: Engine, operator: Caller) -> Nodes:
+async def list_nodes(engine: TheEngine, operator: Operator) -> Nodes:
     """All custom upstreams."""
     return Nodes(await nodes.list_nodes(engine, operator))
 
 
 @post("/api/provider-nodes", tags=["Nodes"], operation_id="create_node")
-async def create_node(engine: Engine, operator: Caller, data: nodes.NodeInput) -> OneNode:
+async def create_node(
+    engine: TheEngine, operator: Operator, data: JSONBody[nodes.NodeInput]
+) -> OneNode:
     """Add an OpenAI- or Anthropic-compatible upstream."""
     return OneNode(await nodes.create_node(engine, operator, data))
 
 
 @get("/api/provider-nodes/{node_id:str}", tags=["Nodes"], operation_id="get_node")
-async def get_node(engine: Engine, operator: Caller, node_id: str) -> OneNode:
+async def get_node(engine: TheEngine, operator: Operator, node_id: FromPath[str]) -> OneNode:
     """One custom upstream."""
     return OneNode(await nodes.get_node(engine, operator, node_id))
 
@@ -118,86 +125,92 @@ async def get_node(engine: Engine, operator: Caller, node_id: str) -> OneNode:
     tags=["Nodes"],
     operation_id="delete_node",
 )
-async def delete_node(engine: Engine, operator: Caller, node_id: str) -> Success:
+async def delete_node(engine: TheEngine, operator: Operator, node_id: FromPath[str]) -> Success:
     """Delete a custom upstream and all its accounts."""
     await nodes.delete_node(engine, operator, node_id)
     return Success()
 
 
 @get("/api/combos", tags=["Combos"], operation_id="list_combos")
-async def list_combos(engine: Engine, operator: Caller) -> Combos:
+async def list_combos(engine: TheEngine, operator: Operator) -> Combos:
     """All combos, by sort order."""
     return Combos(await combos.all_combos(engine, operator))
 
 
 @post("/api/combos", tags=["Combos"], operation_id="create_combo")
 async def create_combo(
-    engine: Engine, operator: Caller, data: combos.ComboInput
+    engine: TheEngine, operator: Operator, data: JSONBody[combos.ComboInput]
 ) -> combos.ComboView:
     """Add a combo; it answers as a model from the next request on."""
     return await combos.create_combo(engine, operator, data)
 
 
 @get("/api/combos/{combo_id:str}", tags=["Combos"], operation_id="get_combo")
-async def get_combo(engine: Engine, operator: Caller, combo_id: str) -> combos.ComboView:
+async def get_combo(
+    engine: TheEngine, operator: Operator, combo_id: FromPath[str]
+) -> combos.ComboView:
     """One combo."""
     return await combos.get_combo(engine, operator, combo_id)
 
 
 @delete("/api/combos/{combo_id:str}", status_code=200, tags=["Combos"], operation_id="delete_combo")
-async def delete_combo(engine: Engine, operator: Caller, combo_id: str) -> Success:
+async def delete_combo(engine: TheEngine, operator: Operator, combo_id: FromPath[str]) -> Success:
     """Delete a combo."""
     await combos.delete_combo(engine, operator, combo_id)
     return Success()
 
 
-Limit = Annotated[int | None, Parameter(ge=1, le=1000)]
-Offset = Annotated[int, Parameter(ge=0)]
+Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
+Offset = Annotated[int, QueryParameter(ge=0)]
 
 
 @get("/api/keys", tags=["Keys"], operation_id="list_keys")
 async def list_keys(
-    engine: Engine, operator: Caller, limit: Limit = None, offset: Offset = 0
+    engine: TheEngine, operator: Operator, limit: Limit = None, offset: Offset = 0
 ) -> Keys:
     """A page of gateway keys, masked; all of them without `limit`."""
     return Keys(*await keys.list_keys(engine, operator, limit, offset))
 
 
 @post("/api/keys", tags=["Keys"], operation_id="create_key")
-async def create_key(engine: Engine, operator: Caller, data: keys.KeyInput) -> keys.NewKey:
+async def create_key(
+    engine: TheEngine, operator: Operator, data: JSONBody[keys.KeyInput]
+) -> keys.NewKey:
     """Make a gateway key. This answer is the only place that shows it."""
     return await keys.create_key(engine, operator, data)
 
 
 @get("/api/keys/{key_id:str}", tags=["Keys"], operation_id="get_key")
-async def get_key(engine: Engine, operator: Caller, key_id: str) -> keys.KeyView:
+async def get_key(engine: TheEngine, operator: Operator, key_id: FromPath[str]) -> keys.KeyView:
     """One gateway key, masked."""
     return await keys.get_key(engine, operator, key_id)
 
 
 @delete("/api/keys/{key_id:str}", status_code=200, tags=["Keys"], operation_id="delete_key")
-async def delete_key(engine: Engine, operator: Caller, key_id: str) -> Message:
+async def delete_key(engine: TheEngine, operator: Operator, key_id: FromPath[str]) -> Message:
     """Delete a gateway key; it stops working at once."""
     await keys.delete_key(engine, operator, key_id)
     return Message("Key deleted")
 
 
 @get("/api/routes/{request_id:str}", tags=["Decisions"], operation_id="explain_route")
-async def explain(engine: Engine, operator: Caller, request_id: str) -> routes.Explanation:
+async def explain(
+    engine: TheEngine, operator: Operator, request_id: FromPath[str]
+) -> routes.Explanation:
     """Why a past request went where it went, by the id from its `X-Request-Id` header."""
     return await routes.explain_route(engine, operator, routes.ExplainQuery(request_id))
 
 
 @post("/api/routes/simulate", status_code=200, tags=["Decisions"], operation_id="simulate_route")
 async def simulate(
-    engine: Engine, operator: Caller, data: routes.SimulateQuery
+    engine: TheEngine, operator: Operator, data: JSONBody[routes.SimulateQuery]
 ) -> routes.Simulation:
     """The plan a request would get right now; nothing is sent."""
     return await routes.simulate_route(engine, operator, data)
 
 
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
-async def monitoring_health(engine: Engine) -> HealthPage:
+async def monitoring_health(engine: TheEngine) -> HealthPage:
     """Vital signs of the gateway, without anything only operators should know."""
     return health_page(await health.get_health(engine, Caller(door="http")))
 
@@ -208,28 +221,26 @@ async def liveness() -> dict[str, str]:
     return {"status": "ok"}
 
 
-MANAGEMENT = Router(
-    "/",
-    route_handlers=[
-        list_connections,
-        create_connection,
-        get_connection,
-        delete_connection,
-        list_nodes,
-        create_node,
-        get_node,
-        delete_node,
-        list_combos,
-        create_combo,
-        get_combo,
-        delete_combo,
-        list_keys,
-        create_key,
-        get_key,
-        delete_key,
-        explain,
-        simulate,
-        monitoring_health,
-        liveness,
-    ],
+MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
+    list_connections,
+    create_connection,
+    get_connection,
+    delete_connection,
+    list_nodes,
+    create_node,
+    get_node,
+    delete_node,
+    list_combos,
+    create_combo,
+    get_combo,
+    delete_combo,
+    list_keys,
+    create_key,
+    get_key,
+    delete_key,
+    explain,
+    simulate,
+    monitoring_health,
+    liveness,
 )
+"""Every management route."""

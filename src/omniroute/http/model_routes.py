@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, get
+from litestar.params import FromPath
 from msgspec import Struct
 
-from omniroute.caller import Caller
-from omniroute.engine import Engine
+from omniroute.http.dependencies import Client, TheEngine
 from omniroute.operations.models import ModelEntry, get_model, list_models
 
 
@@ -38,7 +38,7 @@ class AnthropicModelList(Struct, frozen=True):
 
 @get("/v1/models", summary="List models", tags=["Models"], operation_id="list_models")
 async def models_route(
-    request: Request[Any, Any, Any], engine: Engine, client: Caller
+    request: Request[Any, Any, Any], engine: TheEngine, client: Client
 ) -> ModelList | AnthropicModelList:
     """Every combo and model that can be asked for. With an `anthropic-version` header the list
     has Anthropic's shape."""
@@ -53,7 +53,7 @@ async def models_route(
 
 @get("/v1/models/{model_id:path}", summary="One model", tags=["Models"], operation_id="get_model")
 async def model_route(
-    request: Request[Any, Any, Any], engine: Engine, client: Caller, model_id: str
+    request: Request[Any, Any, Any], engine: TheEngine, client: Client, model_id: FromPath[str]
 ) -> ModelEntry | AnthropicModel:
     """One entry of the list. Ids may hold slashes."""
     entry = await get_model(engine, client, model_id.lstrip("/"))

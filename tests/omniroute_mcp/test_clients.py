@@ -1,0 +1,170 @@
+"""The SDK's client over every transport and in both eras, against a real process."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from jsonschema_rs import validator_for
+from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
+from tests.support.processes import Gateway
+
+from omniroute_mcp.tools import TOOLS
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_S = 30
+ERAS = ["legacy", "2026-07-28", "auto"]
+HELLO = {"model": "demo/echo", "messages": [{"role": "user", "content": "hello from mcp"}]}
+
+
+def stdio(data_dir: Path) -> StdioServerParameters:
+    """`omniroute mcp` as a client starts it."""
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "omniroute_app", "mcp", "--data-dir", str(data_dir)],
+    )
+
+
+TRANSPORTS: dict[str, Callable[[Gateway, Path], Any]] = {
+    "Streamable HTTP": lambda gateway, _: f"{gateway.url}/api/mcp/stream",
+    "Streamable HTTP on the SSE path": lambda gateway, _: f"{gateway.url}/api/mcp/sse",
+    "SSE": lambda gateway, _: sse_client(f"{gateway.url}/api/mcp/sse"),
+    "stdio": lambda _, own: stdio(own),
+    "stdio beside a running gateway": lambda gateway, _: stdio(gateway.data_dir),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
+async def test_every_transport_lists_and_calls(
+    gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
+) -> None:
+    with anyio.fail_after(LIMIT_S):
+        async with Client(connect(gateway, tmp_path), mode=era) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
+            routed = await client.call_tool("omniroute_route_request", HELLO)
+            assert routed.structured_content["response"] == {
+                "content": "hello from mcp",
+                "model": "demo/echo",
+                "tokens": {"prompt": 3, "completion": 3},
+            }
+            request_id = routed.structured_content["routing"]["requestId"]
+            explained = await client.call_tool("omniroute_explain_route", {"requestId": request_id})
+            assert explained.structured_content["decision"]["providerSelected"] == "demo"
+
+
+SUCCESSES: dict[str, dict[str, Any]] = {
+    "omniroute_get_health": {},
+    "omniroute_list_combos": {"includeMetrics": True},
+    "omniroute_list_models_catalog": {"provider": "demo"},
+    "omniroute_route_request": HELLO,
+    "omniroute_simulate_route": {"model": "demo/echo", "promptTokenEstimate": 100},
+    "omniroute_explain_route": {"requestId": "nobody-knows"},
+}
+
+
+def test_every_tool_has_an_example() -> None:
+    assert set(SUCCESSES) == set(TOOLS)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+async def test_results_fit_the_declared_schema(gateway: Gateway, name: str) -> None:
+    async with Client(f"{gateway.url}/api/mcp/stream") as client:
+        tool = next(t for t in (await client.list_tools()).tools if t.name == name)
+        result = await client.call_tool(name, SUCCESSES[name])
+    assert not result.is_error
+    assert tool.output_schema is not None
+    validator_for(tool.input_schema).validate(SUCCESSES[name])
+    validator_for(tool.output_schema).validate(result.structured_content)
+    assert tool.annotations is not None
+    assert tool.annotations.read_only_hint is (name != "omniroute_route_request")
+
+
+FAILURES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a missing field": (
+        "omniroute_simulate_route",
+        {"model": "demo/echo"},
+        "Error: promptTokenEstimate: is required",
+    ),
+    "a field of the wrong type": (
+        "omniroute_route_request",
+        {"model": 5, "messages": []},
+        "Error: model: Expected 'str', got 'int'",
+    ),
+    "no messages": (
+        "omniroute_route_request",
+        {"model": "demo/echo", "messages": []},
+        "Error: messages: at least one message is needed",
+    ),
+    "an upstream that fails": (
+        "omniroute_route_request",
+        {**HELLO, "model": "demo/flaky-500"},
+        "Error: demo: scripted failure with status 500",
+    ),
+    "a budget that is too small": (
+        "omniroute_route_request",
+        {**HELLO, "budget": -1},
+        "Error: budget: must be more than 0",
+    ),
+    "an unknown combo": (
+        "omniroute_simulate_route",
+        {"model": "x", "promptTokenEstimate": 1, "combo": "nobody"},
+        "Error: There is no combo 'nobody'.",
+    ),
+    "an unknown provider": (
+        "omniroute_list_models_catalog",
+        {"provider": "opnai"},
+        "Error: There is no provider 'opnai'. Did you mean 'openai'?",
+    ),
+    "an unknown tool": ("omniroute_fly", {}, "Unknown tool: omniroute_fly"),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "text"), FAILURES.values(), ids=FAILURES)
+async def test_failures_are_tool_errors(
+    gateway: Gateway, name: str, arguments: dict[str, Any], text: str
+) -> None:
+    async with Client(f"{gateway.url}/api/mcp/stream") as client:
+        result = await client.call_tool(name, arguments)
+    assert (result.is_error, result.content[0].text) == (True, text)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_progress_tells_the_text_so_far(gateway: Gateway, era: str) -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def progress(done: float, _total: float | None, message: str | None) -> None:
+        told.append((done, message))
+
+    asked = {**HELLO, "model": "demo/slow-5", "stream": True}
+    async with Client(f"{gateway.url}/api/mcp/stream", mode=era) as client:
+        await client.call_tool("omniroute_route_request", asked, progress_callback=progress)
+    assert told == [(6.0, "hello "), (11.0, "hello from "), (14.0, "hello from mcp")]
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_cancelling_a_call_stops_the_upstream(gateway: Gateway, era: str) -> None:
+    import httpx
+
+    async def reserved() -> int:
+        async with httpx.AsyncClient() as http:
+            health = await http.get(f"{gateway.url}/api/monitoring/health")
+        open_now: int = health.json()["ledger"]["openReservations"]
+        return open_now
+
+    asked = {**HELLO, "model": "demo/slow-start-60000"}
+    with anyio.fail_after(LIMIT_S):
+        async with Client(f"{gateway.url}/api/mcp/stream", mode=era) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, "omniroute_route_request", asked)
+                while await reserved() != 1:
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            while await reserved() != 0:
+                await anyio.lowlevel.checkpoint()
+            after = await client.call_tool("omniroute_get_health", {})
+            assert not after.is_error
