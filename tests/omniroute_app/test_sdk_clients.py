@@ -15,7 +15,7 @@ TARGETS = {
     "an Anthropic upstream": "ant",
 }
 
-WEATHER_SCHEMA = {
+WEATHER_SCHEMA: dict[str, object] = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
     "required": ["city"],

@@ -1,5 +1,6 @@
 """The Litestar application: model APIs and management over operations."""
 
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -8,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types.internal_types import PathParameterDefinition
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
@@ -90,9 +92,8 @@ def _answer(
         body = facts_body(path, internal_facts(request_id))
         return Response(body, status_code=500, media_type="application/json")
     headers = retry_headers(known)
-    allow = (getattr(error, "headers", None) or {}).get("Allow")
-    if allow:
-        headers["allow"] = allow
+    if isinstance(known, MethodNotAllowed):
+        headers["allow"] = ", ".join(sorted(_methods(request.app, path)))
     return Response(
         error_body(path, known, request_id),
         status_code=status_of(known),
@@ -124,6 +125,24 @@ def _in_tree(
     if error.status_code < 500:
         return InvalidRequest(error.detail)
     return None
+
+
+def _methods(app: Litestar, path: str) -> set[str]:
+    """The methods some route answers on a path that exists."""
+    segments = [one for one in path.split("/") if one]
+    found: set[str] = set()
+    for route in app.routes:
+        parts = route.path_components
+        takes_rest = any(
+            isinstance(part, PathParameterDefinition) and part.type is Path for part in parts
+        )
+        fits = len(parts) == len(segments) or (takes_rest and len(segments) >= len(parts))
+        if fits and all(
+            isinstance(part, PathParameterDefinition) or part == segment
+            for part, segment in zip(parts, segments, strict=False)
+        ):
+            found |= set(getattr(route, "methods", ()))
+    return found
 
 
 def _unknown_route(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError:

@@ -92,7 +92,7 @@ def _sqlite(path: Path, begin: str, *pragmas: str) -> AsyncEngine:
 
 def _postgresql(url: URL) -> AsyncEngine:
     try:
-        import asyncpg  # type: ignore[import-untyped]
+        import asyncpg
     except ImportError as error:
         raise InvalidRequest(
             "PostgreSQL needs one more package: pip install 'omniroute[postgres]'."

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 import pytest
 
 from omniroute.storage.database import Database
