@@ -223,7 +223,7 @@ def test_anthropic_model_list(ant: anthropic.Anthropic) -> None:
 
 
 def test_openai_errors_are_the_sdks_own(oai: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="Did you mean 'openai'"):
+    with pytest.raises(openai.BadRequestError, match="Did you mean 'openai/gpt-4o'"):
         oai.chat.completions.create(
             model="opnai/gpt-4o", messages=[{"role": "user", "content": "hi"}]
         )

@@ -49,7 +49,9 @@ def known_models(provider_id: str) -> tuple[Model, ...]:
     return tuple(
         Model(id=model.id, context_tokens=model.context_window)
         for model in listed.models
-        if not any(word in model.id.lower() for word in _NOT_CHAT) and not model.deprecated
+        if not any(word in model.id.lower() for word in _NOT_CHAT)
+        and not model.deprecated
+        and (not row.families or model.id.startswith(row.families))
     )
 
 

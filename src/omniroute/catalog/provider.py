@@ -23,7 +23,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     `base_url` may hold `{name}` fields that a connection's options fill in; `chat_path` and
     `models_path` are appended to it. `env` are environment variables that commonly hold a key
     for it, best first. `prices` is the provider's id in genai-prices. `probe_port` is set for
-    servers that run on the user's own machine.
+    servers that run on the user's own machine. `families` are the beginnings of the model names
+    that are its own, where its price list names other services' models too.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     models_path: str = "/models"
     env: tuple[str, ...] = ()
     prices: str | None = None
+    families: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     probe_port: int | None = None
     keyless: bool = False

@@ -46,6 +46,7 @@ _HOSTED = (
         source="https://ai.google.dev/gemini-api/docs/openai",
         env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         prices="google",
+        families=("gemini", "gemma", "learnlm"),
     ),
     Provider(
         id="mistral",

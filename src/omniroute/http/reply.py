@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
@@ -126,8 +127,9 @@ class ChatResponse(ASGIResponse):
         )
         if streaming:
             answer = await chat.stream_bytes(engine, call, self._dialect)
-            await start(200, {**STREAM_HEADERS, **reply_headers(answer.head, None)})
-            await self._send_stream(answer, send)
+            async with aclosing(answer.outputs):
+                await start(200, {**STREAM_HEADERS, **reply_headers(answer.head, None)})
+                await self._send_stream(answer, send)
             return
         whole = await chat.complete(engine, call)
         await start(
@@ -141,16 +143,14 @@ class ChatResponse(ASGIResponse):
         await send({"type": "http.response.body", "body": whole.body, "more_body": False})
 
     async def _send_stream(self, answer: StreamAnswer[bytes], send: Send) -> None:
-        outputs = answer.outputs
         keepalive = Keepalive(send, CODECS[self._dialect].keepalive(), self._surface.heartbeat_s)
         try:
-            async for output in outputs:
+            async for output in answer.outputs:
                 if output:
                     await send({"type": "http.response.body", "body": output, "more_body": True})
                     keepalive.touch()
         finally:
             keepalive.stop()
-            await outputs.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

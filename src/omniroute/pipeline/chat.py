@@ -18,7 +18,7 @@ from omniroute.pipeline.attempt import (
     fetch_whole,
 )
 from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
-from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
+from omniroute.pipeline.exchange import ChatCall, Outputs, ReplyHead, StreamAnswer, WholeAnswer
 from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
@@ -137,7 +137,9 @@ class ChatPipeline:
                 made,
                 lambda to: begin_stream(call, to, flow_for(to), self.limits, self.now_ms()),
             )
-            outputs = self._outputs(books, to, begun)
+            outputs = Outputs(
+                self._outputs(books, to, begun), lambda: self._leave(books, to, begun)
+            )
             return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
         except OmniRouteError as error:
             books.close("refused" if not books.attempts else "failed", 0, error=str(error))
@@ -250,16 +252,20 @@ class ChatPipeline:
             message = f"{provider.name}: {error}"
             yield flow.fail(ErrorFacts(status=502, message=message, type="upstream_error"))
         finally:
-            if not books.closed:
-                self.health.abandoned(provider.id)
-                books.close(
-                    "client_gone",
-                    499,
-                    served_by=to.candidate,
-                    usage=flow.usage,
-                    tokens_seen=flow.tokens_seen,
-                )
-            await begun.response.aclose()
+            await self._leave(books, to, begun)
+
+    async def _leave(self, books: Settlement, to: Endpoint, begun: Begun[OutT]) -> None:
+        """However a stream ended: nothing stays open. Books still open mean the caller left."""
+        if not books.closed:
+            self.health.abandoned(to.provider.id)
+            books.close(
+                "client_gone",
+                499,
+                served_by=to.candidate,
+                usage=begun.flow.usage,
+                tokens_seen=begun.flow.tokens_seen,
+            )
+        await begun.response.aclose()
 
     def _end(self, books: Settlement, to: Endpoint, flow: Flow[OutT]) -> None:
         """Judge a stream that has ended, and close the books on it.

@@ -1,6 +1,6 @@
 """What travels through the pipeline: the call as a door made it, and the answer it gets."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -65,6 +65,25 @@ class WholeAnswer:
     body: bytes
 
 
+class Outputs(Generic[OutputT]):
+    """What a stream gives, once through. Close it on every way out, read or not."""
+
+    def __init__(
+        self, given: AsyncGenerator[OutputT, None], leave: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._given = given
+        # A generator that was never started has no `finally` that would run.
+        self._leave = leave
+
+    def __aiter__(self) -> AsyncIterator[OutputT]:
+        return self._given
+
+    async def aclose(self) -> None:
+        """Stop the upstream and settle, if that has not happened yet."""
+        await self._given.aclose()
+        await self._leave()
+
+
 @dataclass(frozen=True, slots=True)
 class StreamAnswer(Generic[OutputT]):
     """A reply that has begun. Closing `outputs` at any point settles the request.
@@ -74,4 +93,4 @@ class StreamAnswer(Generic[OutputT]):
 
     head: ReplyHead
     receipt: Receipt
-    outputs: AsyncGenerator[OutputT, None]
+    outputs: Outputs[OutputT]

@@ -36,11 +36,11 @@ class Ledger:
         reservation.open = False
         self._open -= 1
         owner = reservation.owner
-        left = self._reserved[owner] - reservation.micro_usd
+        left = self._reserved.get(owner, 0) - reservation.micro_usd
         if left:
             self._reserved[owner] = left
         else:
-            del self._reserved[owner]
+            self._reserved.pop(owner, None)
         if cost_micro_usd:
             self._spent[owner] = self._spent.get(owner, 0) + cost_micro_usd
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeAlias
 
 import msgspec
 
@@ -16,11 +16,8 @@ from omniroute.routing.trace import AttemptTrace, RouteTrace
 from omniroute.routing.verdicts import Failure, Verdict
 from omniroute.storage.records import FinishedRequest, TraceRow, UsageRow
 
-
-class Record(Protocol):
-    """Keeps a finished request so that it survives the process."""
-
-    def __call__(self, finished: FinishedRequest) -> None: ...
+Record: TypeAlias = Callable[[FinishedRequest], None]
+"""Keeps a finished request so that it survives the process."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from omniroute.catalog.models import known_models, providers_by_model
-from omniroute.catalog.names import did_you_mean
+from omniroute.catalog.names import did_you_mean, nearest
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import Combo
@@ -13,6 +13,8 @@ from omniroute.storage.records import Combo
 MAX_MODEL_LENGTH = 200
 EXTENDED_CONTEXT = "[1m]"
 AUTO = "auto"
+_FAMILIES = (("claude-", "anthropic"), ("gemini-", "gemini"), ("gemma-", "gemini"))
+"""Whose a bare name is by its beginning, when catalogues do not settle it."""
 
 
 class SingleModel(Struct, frozen=True):
@@ -112,7 +114,8 @@ def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
     if provider is None:
         if listed:
             return _bare(name, snapshot)
-        hint = suggest_model(name, snapshot) or did_you_mean(prefix, snapshot.prefixes)
+        meant = nearest(prefix, snapshot.prefixes)
+        hint = f" Did you mean '{meant}/{rest}'?" if meant else suggest_model(name, snapshot)
         raise UnknownModel(
             f"No provider, node or combo is called '{prefix}' (in '{name}').{hint} "
             "GET /v1/models lists what can be asked for.",
@@ -138,6 +141,9 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
         return "openai", name
     if len(listed) == 1:
         return listed[0], name
+    family = next((owner for start, owner in _FAMILIES if name.startswith(start)), None)
+    if family in listed:
+        return family, name
     candidates = [provider for provider in listed if provider in snapshot.accounts] or serving
     if len(candidates) == 1:
         return candidates[0], name
@@ -149,11 +155,7 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
             code="ambiguous_model",
             param="model",
         )
-    if name.startswith("claude-"):
-        return "anthropic", name
-    if name.startswith(("gemini-", "gemma-")):
-        return "gemini", name
-    return "openai", name
+    return family or "openai", name
 
 
 def _suggestions(snapshot: Snapshot) -> Iterable[str]:

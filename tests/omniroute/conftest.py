@@ -1,0 +1,136 @@
+"""A chat pipeline over scripted upstreams, with a clock that only moves when told."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from omniroute.caller import Caller
+from omniroute.chat import ChatRequest, Dialect, Message, Text
+from omniroute.pipeline.attempt import Limits
+from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.ledger import Ledger
+from omniroute.routing.health import Health
+from omniroute.routing.snapshot import Snapshot
+from omniroute.storage.records import FinishedRequest
+from omniroute.upstream.demo.sender import DemoSender
+from omniroute.upstream.send import OutboundRequest, OutboundResponse
+
+
+@dataclass
+class Answer:
+    """A scripted upstream answer. `pieces` are body chunks; an exception in them is raised."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pieces: Sequence[bytes | Exception] = ()
+    closed: bool = False
+    read_to_end: bool = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+        self.read_to_end = True
+
+    async def read(self) -> bytes:
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Script:
+    """A `Sender` that answers by URL and remembers what it was asked."""
+
+    answers: Callable[[OutboundRequest], Answer | Exception]
+    asked: list[OutboundRequest] = field(default_factory=list)
+    given: list[Answer] = field(default_factory=list)
+
+    async def send(self, request: OutboundRequest) -> OutboundResponse:
+        self.asked.append(request)
+        answer = self.answers(request)
+        if isinstance(answer, Exception):
+            raise answer
+        self.given.append(answer)
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing is pooled."""
+
+
+@dataclass
+class Bench:
+    """A pipeline and everything around it that a test looks at."""
+
+    pipeline: ChatPipeline
+    gate: Script
+    ledger: Ledger
+    health: Health
+    records: list[FinishedRequest]
+    slept: list[float]
+    clock: list[int]
+
+
+Build = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench() -> Build:
+    """Builds a pipeline over a snapshot and a script."""
+
+    def build(
+        world: Snapshot,
+        answers: Callable[[OutboundRequest], Answer | Exception],
+        limits: Limits | None = None,
+        seed: int = 1,
+    ) -> Bench:
+        clock = [1_800_000_000_000]
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            clock[0] += int(seconds * 1000)
+
+        records: list[FinishedRequest] = []
+        health, ledger, gate = Health(lambda: clock[0]), Ledger(), Script(answers)
+        pipeline = ChatPipeline(
+            snapshot=lambda: world,
+            health=health,
+            ledger=ledger,
+            record=records.append,
+            gate=gate,
+            demo=DemoSender(sleep),
+            now_ms=lambda: clock[0],
+            new_seed=lambda: seed,
+            limits=limits or Limits(),
+            allow_private=True,
+            sleep=sleep,
+        )
+        return Bench(pipeline, gate, ledger, health, records, slept, clock)
+
+    return build
+
+
+def chat_call(
+    model: str,
+    *,
+    stream: bool = False,
+    dialect: Dialect | None = None,
+    body: bytes | None = None,
+    caller: Caller | None = None,
+    max_cost_micro_usd: int | None = None,
+) -> ChatCall:
+    """A small call."""
+    messages = (Message("user", (Text("Hello"),)),)
+    return ChatCall(
+        request_id="request-1",
+        caller=caller or Caller(door="http", key_id="key-1"),
+        request=ChatRequest(model=model, messages=messages, stream=stream),
+        dialect=dialect,
+        body=body,
+        max_cost_micro_usd=max_cost_micro_usd,
+    )

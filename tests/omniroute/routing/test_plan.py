@@ -1,0 +1,196 @@
+"""What a plan holds, in which order, and what it leaves out and why."""
+
+import pytest
+from tests.support.builders import account, combo, node, reference, snapshot
+
+from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnavailable
+from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
+from omniroute.routing.plan import Plan, RouteFacts, model_allowed, plan, recovery_ms, refusal
+from omniroute.routing.snapshot import Snapshot
+
+NOW_MS = 1_000_000
+SOUND = HealthView(NOW_MS)
+
+WORLD = snapshot(
+    nodes=[node("one"), node("two")],
+    accounts=[
+        account("one-one", "a", priority=1),
+        account("one-one", "b", priority=2),
+        account("two-two", "c"),
+        account("two-two", "off", is_active=False),
+    ],
+    combos=[
+        combo("both", "one/x", "two/y"),
+        combo("outer", reference("both"), "demo/echo"),
+        combo("loop", reference("loop"), "two/y"),
+        combo("lost", reference("nobody"), "nobody/x", "two/y"),
+        combo("only-two", "one/x", "two/y", allowed_providers=("two-two",)),
+        combo("shuffled", "one/x", "two/y", strategy="random"),
+        combo("pinned"),
+    ],
+)
+
+
+def order(made: Plan) -> list[str]:
+    """Candidates as `model@account`."""
+    return [f"{row.model}@{row.connection}" for row in made.candidates]
+
+
+def left_out(made: Plan) -> list[tuple[str, str | None, str]]:
+    """Exclusions, short."""
+    return [(row.model, row.connection, row.reason) for row in made.excluded]
+
+
+def made(model: str, health: HealthView = SOUND, world: Snapshot = WORLD, **more: object) -> Plan:
+    return plan(RouteFacts(model=model, **more), world, health, seed=7)  # type: ignore[arg-type]
+
+
+ORDERS = {
+    "accounts of one model, best first": ("one/x", ["x@a", "x@b"]),
+    "the next account before the next target": ("both", ["x@a", "x@b", "y@c"]),
+    "a combo inside a combo": ("outer", ["x@a", "x@b", "y@c", "echo@demo"]),
+    "a combo inside itself adds nothing": ("loop", ["y@c"]),
+    "what does not exist is skipped": ("lost", ["y@c"]),
+    "only allowed providers": ("only-two", ["y@c"]),
+    "a strategy that is not built keeps the order": ("shuffled", ["x@a", "x@b", "y@c"]),
+}
+
+
+@pytest.mark.parametrize(("model", "expected"), ORDERS.values(), ids=ORDERS)
+def test_candidates_come_in_order(model: str, expected: list[str]) -> None:
+    assert order(made(model)) == expected
+
+
+def test_every_candidate_says_why_it_is_there() -> None:
+    assert made("both").candidates[1].reasons == (
+        "target 1 by strategy priority",
+        "account 2 of 2 by priority 2",
+    )
+
+
+def test_notes_say_what_was_skipped() -> None:
+    assert made("shuffled").notes == (
+        "strategy 'random' is not built yet: the order of the list holds",
+    )
+    assert len(made("lost").notes) == 2
+
+
+def test_auto_never_takes_the_demo_while_a_real_account_exists() -> None:
+    world = snapshot(accounts=[account("groq", "g", default_model="m")])
+    assert order(made("auto", world=world)) == ["m@g"]
+    assert order(made("auto", world=snapshot())) == ["echo@demo"]
+
+
+COOLING = Cooldown(until_ms=NOW_MS + 5_000, level=1, reason="rate_limited", message="", status=429)
+UNHEALTHY = {
+    "a cooling account": (
+        HealthView(NOW_MS, cooldowns={"a": COOLING}),
+        ["x@b"],
+        [("x", "a", "cooldown_rate_limited")],
+    ),
+    "an account whose pause is over": (
+        HealthView(NOW_MS + 5_001, cooldowns={"a": COOLING}),
+        ["x@a", "x@b"],
+        [],
+    ),
+    "an account that is banned": (
+        HealthView(
+            NOW_MS,
+            cooldowns={
+                "a": Cooldown(
+                    until_ms=0, level=0, reason="x", message="", status=403, terminal="banned"
+                )
+            },
+        ),
+        ["x@b"],
+        [("x", "a", "account_banned")],
+    ),
+    "a locked model": (
+        HealthView(
+            NOW_MS,
+            lockouts={
+                ("one-one", "b", "x"): Lockout(
+                    until_ms=NOW_MS + 1, failures=1, reason="unknown_model"
+                )
+            },
+        ),
+        ["x@a"],
+        [("x", "b", "model_lockout_unknown_model")],
+    ),
+    "an open breaker": (
+        HealthView(NOW_MS, breakers={"one-one": Breaker(tripped=True, last_failure_ms=NOW_MS)}),
+        [],
+        [("x", "a", "provider_circuit_open"), ("x", "b", "provider_circuit_open")],
+    ),
+    "a half-open breaker whose probe is taken": (
+        HealthView(
+            NOW_MS + 60_000,
+            breakers={"one-one": Breaker(tripped=True, last_failure_ms=NOW_MS, probing=True)},
+        ),
+        [],
+        [("x", "a", "provider_circuit_open"), ("x", "b", "provider_circuit_open")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("health", "kept", "gone"), UNHEALTHY.values(), ids=UNHEALTHY)
+def test_the_unfit_are_left_out_with_a_reason(
+    health: HealthView, kept: list[str], gone: list[tuple[str, str, str]]
+) -> None:
+    found = made("one/x", health)
+    assert (order(found), left_out(found)) == (kept, gone)
+
+
+def test_a_pin_overrides_health() -> None:
+    found = made("one/x", HealthView(NOW_MS, cooldowns={"a": COOLING}), pinned_connection="a")
+    assert order(found) == ["x@a"]
+
+
+def test_a_key_may_be_bound_to_accounts() -> None:
+    found = made("both", allowed_connections=("b",))
+    assert order(found) == ["x@b"]
+    assert ("y", "c", "not_allowed_for_key") in left_out(found)
+
+
+ALLOWED = {
+    "no list": ((), "openai/gpt-4o", True),
+    "the very name": (("openai/gpt-4o",), "openai/gpt-4o", True),
+    "another name": (("openai/gpt-4o",), "openai/gpt-4", False),
+    "a prefix": (("openai/*",), "openai/gpt-4o", True),
+    "a prefix needs its slash": (("openai/*",), "openai-foo/x", False),
+    "a glob": (("*-mini",), "openai/gpt-4o-mini", True),
+    "brackets are no pattern": (("a[bc]*",), "ab1", False),
+}
+
+
+@pytest.mark.parametrize(("entries", "name", "allowed"), ALLOWED.values(), ids=ALLOWED)
+def test_allowed_models(entries: tuple[str, ...], name: str, allowed: bool) -> None:
+    assert model_allowed(entries, [name]) is allowed
+
+
+def test_a_rule_by_alias_matches_a_request_by_id() -> None:
+    world = snapshot(accounts=[account("deepseek", "d")])
+    assert order(made("deepseek/m", world=world, allowed_models=("ds/*",))) == ["m@d"]
+    with pytest.raises(Forbidden):
+        made("deepseek/m", world=world, allowed_models=("openai/*",))
+
+
+def test_no_account_names_the_variable_and_the_nearest_model() -> None:
+    with pytest.raises(NoCredentials) as refused:
+        made("gtp-4o")
+    assert "OPENAI_API_KEY" in str(refused.value)
+    assert "Did you mean 'gpt-4o'?" in str(refused.value)
+
+
+def test_refusals_say_when_to_come_back() -> None:
+    limited = dict.fromkeys(("a", "b"), COOLING)
+    cooling = made("one/x", HealthView(NOW_MS, cooldowns=limited))
+    error = refusal(cooling, WORLD)
+    assert (type(error), error.code, error.retry_after_s) == (RateLimited, "model_cooldown", 5)
+    assert recovery_ms(cooling) == 5_000
+    broken = made("one/x", UNHEALTHY["an open breaker"][0])
+    error = refusal(broken, WORLD)
+    assert (type(error), error.code) == (TargetsUnavailable, "provider_circuit_open")
+    assert recovery_ms(broken) is None
+    nothing = plan(RouteFacts(model="both"), snapshot(combos=[combo("both", "nobody/x")]), SOUND, 1)
+    assert refusal(nothing, WORLD).code == "ALL_ACCOUNTS_INACTIVE"

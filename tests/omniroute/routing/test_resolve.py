@@ -1,0 +1,94 @@
+"""What a model string means."""
+
+import pytest
+from tests.support.builders import account, combo, node, snapshot
+
+from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
+from omniroute.routing.resolve import AutoRoute, NamedCombo, Resolution, SingleModel, resolve
+
+SNAPSHOT = snapshot(
+    nodes=[node("mine")],
+    accounts=[
+        account("mine-mine", "a"),
+        account("groq", "g"),
+        account("ollama", "o", options={"models": ["llama3.2:1b"]}),
+    ],
+    combos=[
+        combo("team/fast", "demo/echo"),
+        combo("auto/best-coding", "demo/echo"),
+        combo("off", "demo/echo", is_active=False),
+        combo("empty"),
+    ],
+)
+
+NAMES: dict[str, tuple[str, Resolution]] = {
+    "a combo": ("team/fast", NamedCombo(SNAPSHOT.combos["team/fast"])),
+    "a combo by its prefix": ("combo/team/fast", NamedCombo(SNAPSHOT.combos["team/fast"])),
+    "a stored auto variant": ("auto/coding", NamedCombo(SNAPSHOT.combos["auto/best-coding"])),
+    "auto": ("auto", AutoRoute()),
+    "a node": ("mine/any/thing", SingleModel("mine-mine", "any/thing")),
+    "a provider": ("openai/gpt-4o", SingleModel("openai", "gpt-4o")),
+    "an alias": ("ds/deepseek-chat", SingleModel("deepseek", "deepseek-chat")),
+    "an extra alias": ("cc/claude-x", SingleModel("anthropic", "claude-x")),
+    "blanks around": ("  openai/gpt-4o ", SingleModel("openai", "gpt-4o")),
+    "the extended context": (
+        "anthropic/claude-sonnet-4-5[1m]",
+        SingleModel("anthropic", "claude-sonnet-4-5", True),
+    ),
+    "a bare name OpenAI lists": ("gpt-4o-mini", SingleModel("openai", "gpt-4o-mini")),
+    "a bare name a local server serves": ("llama3.2:1b", SingleModel("ollama", "llama3.2:1b")),
+    "a bare name nobody lists, by family": ("claude-next", SingleModel("anthropic", "claude-next")),
+    "a bare gemini": ("gemini-next", SingleModel("gemini", "gemini-next")),
+    "any other bare name": ("whatever-1", SingleModel("openai", "whatever-1")),
+    "a combo that is off is no combo": ("off", SingleModel("openai", "off")),
+    "a combo without targets is none": ("empty", SingleModel("openai", "empty")),
+}
+
+
+@pytest.mark.parametrize(("name", "meaning"), NAMES.values(), ids=NAMES)
+def test_a_name_means_one_thing(name: str, meaning: Resolution) -> None:
+    assert resolve(name, SNAPSHOT) == meaning
+
+
+REFUSED: dict[str, tuple[str, type[InvalidRequest], str]] = {
+    "nothing": ("  ", InvalidRequest, "required"),
+    "path steps": ("../x", InvalidRequest, "path steps"),
+    "control characters": ("a\nb", InvalidRequest, "control"),
+    "too long": ("x" * 201, InvalidRequest, "200"),
+    "an unknown prefix": ("opnai/gpt-4o", UnknownModel, "Did you mean 'openai/gpt-4o'?"),
+    "an unknown auto variant": ("auto/nothing", UnknownModel, "auto/best-coding"),
+}
+
+
+@pytest.mark.parametrize(("name", "kind", "told"), REFUSED.values(), ids=REFUSED)
+def test_a_name_that_means_nothing_is_refused(
+    name: str, kind: type[InvalidRequest], told: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        resolve(name, SNAPSHOT)
+    assert told in str(refused.value)
+
+
+def test_several_providers_of_a_bare_name_are_named() -> None:
+    written = r"Write 'mistral/codestral-2508' or 'codestral/codestral-2508'"
+    with pytest.raises(AmbiguousModel, match=written):
+        resolve("codestral-2508", snapshot())
+
+
+def test_the_one_provider_with_an_account_settles_a_bare_name() -> None:
+    found = resolve("codestral-2508", snapshot(accounts=[account("codestral", "c")]))
+    assert found == SingleModel("codestral", "codestral-2508")
+
+
+def test_a_bare_claude_is_anthropics_whoever_else_lists_it() -> None:
+    assert resolve("claude-3-sonnet", snapshot()) == SingleModel("anthropic", "claude-3-sonnet")
+
+
+def test_auto_can_be_switched_off() -> None:
+    with pytest.raises(InvalidRequest, match="autoRoutingEnabled"):
+        resolve("auto", snapshot(autoRoutingEnabled=False))
+
+
+def test_a_prefix_can_be_stripped() -> None:
+    found = resolve("any/gpt-4o-mini", snapshot(stripModelPrefix=True))
+    assert found == SingleModel("openai", "gpt-4o-mini")

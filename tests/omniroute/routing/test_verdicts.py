@@ -1,0 +1,142 @@
+"""The failure table: each row has an example, and nothing else decides."""
+
+import pytest
+
+from omniroute.routing.verdicts import OTHERWISE, TABLE, Failure, classify, informativeness
+
+
+def status(number: int, text: str = "", code: str | None = None) -> Failure:
+    return Failure(cause="status", status=number, text=text, code=code)
+
+
+EXAMPLES = {
+    "an account that is switched off": (
+        status(403, "Your account has been deactivated"),
+        "account_deactivated",
+        "next-account",
+    ),
+    "no money left, by code": (
+        status(429, "x", code="insufficient_quota"),
+        "credits_exhausted",
+        "next-account",
+    ),
+    "no money left, by text": (
+        status(400, "Your credit balance is too low to access the API"),
+        "credits_exhausted",
+        "next-account",
+    ),
+    "payment required": (status(402), "credits_exhausted", "next-account"),
+    "a wrong key": (status(401, "Incorrect API key"), "unauthorized", "next-account"),
+    "an unknown model, by code": (
+        status(404, "x", code="model_not_found"),
+        "unknown_model",
+        "next-target",
+    ),
+    "an unknown model, by text": (
+        status(400, "The model `gpt-9` does not exist"),
+        "unknown_model",
+        "next-target",
+    ),
+    "forbidden": (status(403), "forbidden", "next-account"),
+    "not found": (status(404), "not_found", "next-target"),
+    "a rate limit": (status(429, "slow down"), "rate_limited", "next-account"),
+    "too much context, by code": (
+        status(400, "x", code="context_length_exceeded"),
+        "context_overflow",
+        "next-target",
+    ),
+    "too much context, by text": (
+        status(400, "prompt is too long: 210000 tokens > 200000 maximum"),
+        "context_overflow",
+        "next-target",
+    ),
+    "a parameter it does not take": (
+        status(400, "Unsupported parameter: 'temperature'"),
+        "unsupported_parameter",
+        "next-target",
+    ),
+    "its policy": (
+        status(400, "Blocked by our content management policy"),
+        "content_policy",
+        "next-target",
+    ),
+    "a malformed request": (status(400, "messages: bad"), "invalid_request", "answer"),
+    "max_tokens that is merely wrong": (
+        status(400, "max_tokens is invalid"),
+        "invalid_request",
+        "answer",
+    ),
+    "a server error": (status(500), "server_error", "next-account"),
+    "a gateway timeout": (status(504), "server_error", "next-account"),
+    "overloaded": (status(529), "overloaded", "next-account"),
+    "an error inside a stream": (
+        Failure(cause="stream_error", status=500),
+        "server_error",
+        "next-account",
+    ),
+    "a connection cut before the answer": (
+        Failure(cause="broken", status=502),
+        "unreachable",
+        "retry",
+    ),
+    "nobody there": (Failure(cause="connect", status=502), "unreachable", "next-account"),
+    "no headers in time": (Failure(cause="timeout", status=504), "unreachable", "next-account"),
+    "an address we do not call": (
+        Failure(cause="refused", status=502),
+        "address_refused",
+        "next-account",
+    ),
+    "an address that is none": (
+        Failure(cause="invalid", status=502),
+        "invalid_address",
+        "next-account",
+    ),
+    "nothing useful in time": (
+        Failure(cause="stream_timeout", status=504),
+        "stream_timeout",
+        "next-target",
+    ),
+    "an end before the start": (
+        Failure(cause="early_eof", status=502),
+        "stream_early_eof",
+        "next-target",
+    ),
+    "nothing said": (Failure(cause="empty", status=502), "empty_content", "next-target"),
+    "a request its dialect cannot say": (
+        Failure(cause="unsupported", status=400),
+        "unsupported_by_dialect",
+        "next-target",
+    ),
+    "not its dialect": (Failure(cause="malformed", status=502), "malformed_reply", "next-target"),
+    "cut after content": (Failure(cause="cut", status=502), "stream_cut", "answer"),
+    "another server error": (status(599), "server_error", "next-account"),
+}
+
+
+@pytest.mark.parametrize(("failure", "reason", "action"), EXAMPLES.values(), ids=EXAMPLES)
+def test_a_failure_has_its_verdict(failure: Failure, reason: str, action: str) -> None:
+    verdict = classify(failure)
+    assert (verdict.reason, verdict.action) == (reason, action)
+
+
+def test_every_row_is_reached_by_an_example() -> None:
+    reached = {id(classify(failure)) for failure, _, _ in EXAMPLES.values()}
+    assert [verdict.reason for _, verdict in TABLE if id(verdict) not in reached] == []
+
+
+def test_what_nobody_foresaw_goes_on() -> None:
+    assert classify(status(418)) is OTHERWISE
+
+
+def test_rate_limits_and_client_errors_never_trip_a_breaker() -> None:
+    for failure, reason, _ in EXAMPLES.values():
+        if failure.cause == "status" and failure.status < 500:
+            assert not classify(failure).trips_breaker, reason
+
+
+def test_the_caller_is_told_the_failure_that_tells_most() -> None:
+    order = ["unauthorized", "credits_exhausted", "server_error", "rate_limited", "invalid_request"]
+    verdicts = {verdict.reason: verdict for _, verdict in TABLE}
+    ranks = [informativeness(verdicts[reason]) for reason in order]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == len(ranks)

@@ -1,0 +1,57 @@
+"""Small configurations for tests of routing and pipeline."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.storage.records import ApiKey, Combo, ComboStep, Connection, ModelStep, ProviderNode
+
+
+def node(prefix: str, *, base_url: str = "http://upstream.test/v1") -> ProviderNode:
+    """An OpenAI-compatible node whose id is its prefix, doubled."""
+    return ProviderNode(
+        id=f"{prefix}-{prefix}",
+        type="openai-compatible",
+        name=prefix.title(),
+        prefix=prefix,
+        base_url=base_url,
+        api_type="chat",
+    )
+
+
+def account(provider: str, name: str, **more: Any) -> Connection:
+    """An account whose id is its name."""
+    return Connection(id=name, provider=provider, name=name, api_key="key", **more)
+
+
+def combo(name: str, *targets: str | ComboStep, **more: Any) -> Combo:
+    """A combo over model names and references."""
+    steps = tuple(
+        ModelStep(id=f"{name}-{place}", model=target) if isinstance(target, str) else target
+        for place, target in enumerate(targets)
+    )
+    return Combo(id=f"id-{name}", name=name, steps=steps, **more)
+
+
+def reference(name: str) -> ComboStep:
+    """A step that stands for another combo."""
+    return ComboStep(id=f"ref-{name}", combo_name=name)
+
+
+def snapshot(
+    *,
+    nodes: Sequence[ProviderNode] = (),
+    accounts: Sequence[Connection] = (),
+    combos: Sequence[Combo] = (),
+    keys: Sequence[ApiKey] = (),
+    **settings: Any,
+) -> Snapshot:
+    """Configuration version 1."""
+    return build_snapshot(
+        version=1,
+        nodes=nodes,
+        connections=accounts,
+        combos=combos,
+        keys=keys,
+        settings=settings,
+    )
