@@ -75,6 +75,8 @@ class Upstream(asyncio.Protocol):
     async def _stream(self) -> None:
         self._transport.write(_STREAM_HEAD)
         for piece in _STREAM:
+            if self._transport.is_closing():
+                return
             self._transport.write(piece)
             await asyncio.sleep(0)
 

@@ -78,41 +78,42 @@ class Bench:
 Build = Callable[..., Bench]
 
 
+def build_bench(
+    world: Snapshot,
+    answers: Callable[[OutboundRequest], Answer | Exception],
+    limits: Limits | None = None,
+    seed: int = 1,
+) -> Bench:
+    """A pipeline over a snapshot and a script."""
+    clock = [1_800_000_000_000]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += int(seconds * 1000)
+
+    records: list[FinishedRequest] = []
+    health, ledger, gate = Health(lambda: clock[0]), Ledger(), Script(answers)
+    pipeline = ChatPipeline(
+        snapshot=lambda: world,
+        health=health,
+        ledger=ledger,
+        record=records.append,
+        gate=gate,
+        demo=DemoSender(sleep),
+        now_ms=lambda: clock[0],
+        new_seed=lambda: seed,
+        limits=limits or Limits(),
+        allow_private=True,
+        sleep=sleep,
+    )
+    return Bench(pipeline, gate, ledger, health, records, slept, clock)
+
+
 @pytest.fixture
 def bench() -> Build:
     """Builds a pipeline over a snapshot and a script."""
-
-    def build(
-        world: Snapshot,
-        answers: Callable[[OutboundRequest], Answer | Exception],
-        limits: Limits | None = None,
-        seed: int = 1,
-    ) -> Bench:
-        clock = [1_800_000_000_000]
-        slept: list[float] = []
-
-        async def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            clock[0] += int(seconds * 1000)
-
-        records: list[FinishedRequest] = []
-        health, ledger, gate = Health(lambda: clock[0]), Ledger(), Script(answers)
-        pipeline = ChatPipeline(
-            snapshot=lambda: world,
-            health=health,
-            ledger=ledger,
-            record=records.append,
-            gate=gate,
-            demo=DemoSender(sleep),
-            now_ms=lambda: clock[0],
-            new_seed=lambda: seed,
-            limits=limits or Limits(),
-            allow_private=True,
-            sleep=sleep,
-        )
-        return Bench(pipeline, gate, ledger, health, records, slept, clock)
-
-    return build
+    return build_bench
 
 
 def chat_call(

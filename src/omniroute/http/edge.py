@@ -98,7 +98,9 @@ class Edge:
             await _refuse(scope, send, ShuttingDown("The gateway is shutting down."))
             return
         if scope["method"] == "OPTIONS" and not path.startswith("/a2a"):
-            await _respond(send, 204, b"", self.cors.headers(headers))
+            # With an origin the headers are on every answer already.
+            extra = {} if "origin" in headers else self.cors.headers(headers)
+            await _respond(send, 204, b"", extra)
             return
         if path.startswith(self.own_limits):
             await self.app(scope, receive, send)

@@ -111,8 +111,10 @@ class _Response:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
+            self._response.close()
             raise TransportFailed("timeout", "The upstream fell silent") from error
         except (aiohttp.ClientError, OSError) as error:
+            self._response.close()
             raise TransportFailed("broken", "The upstream broke off its answer") from error
 
     async def read(self) -> bytes:

@@ -1,0 +1,171 @@
+"""Classes of routes, what counts as this machine, and pages of other sites."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import snapshot
+
+from omniroute.errors import Forbidden, Unauthenticated
+from omniroute.http.access import Access, RouteClass, is_loopback, presented_key, route_class
+from omniroute.http.paths import canonical_path
+from omniroute.pipeline.admission import Admission
+from omniroute.storage.records import ApiKey
+
+CLASSES: dict[str, tuple[str, str, RouteClass]] = {
+    "a model API": ("/v1/chat/completions", "POST", "CLIENT_API"),
+    "the model list": ("/v1/models", "GET", "CLIENT_API"),
+    "an unknown model API": ("/v1/nothing", "GET", "CLIENT_API"),
+    "reading health": ("/api/monitoring/health", "GET", "PUBLIC"),
+    "resetting health": ("/api/monitoring/health", "DELETE", "MANAGEMENT"),
+    "a management route": ("/api/keys", "GET", "MANAGEMENT"),
+    "an unknown route": ("/whatever", "GET", "MANAGEMENT"),
+    "a name that only begins like a public one": ("/healthy", "GET", "MANAGEMENT"),
+    "a name that only begins like a model API": ("/v1x", "GET", "MANAGEMENT"),
+    "the card": ("/.well-known/agent-card.json", "GET", "PUBLIC"),
+}
+
+
+@pytest.mark.parametrize(("path", "method", "expected"), CLASSES.values(), ids=CLASSES)
+def test_a_route_has_its_class(path: str, method: str, expected: RouteClass) -> None:
+    assert route_class(path, method) == expected
+
+
+PATHS = {
+    "/v1/chat/completions": "/v1/chat/completions",
+    "/v1/chat/completions/": "/v1/chat/completions",
+    "/chat/completions": "/v1/chat/completions",
+    "/v1/v1/messages": "/v1/messages",
+    "/api/v1/messages": "/v1/messages",
+    "/v1": "/v1/models",
+    "/api/v1": "/v1/models",
+    "/models": "/v1/models",
+    "/": "/",
+    "/v1beta/models": "/v1beta/models",
+    "/api/v1x": "/api/v1x",
+}
+
+
+@pytest.mark.parametrize(("written", "handled"), PATHS.items(), ids=PATHS)
+def test_aliases_are_one_path(written: str, handled: str) -> None:
+    assert canonical_path(written) == handled
+
+
+def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
+    """A request as the application sees it."""
+    named = {"host": "localhost:20128", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return {
+        "client": (peer, 50_000),
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }
+
+
+LOCAL: dict[str, tuple[dict[str, Any], bool]] = {
+    "this machine": (scope(), True),
+    "over IPv6": (scope("::1", host="[::1]:20128"), True),
+    "IPv4 inside IPv6": (scope("::ffff:127.0.0.1"), True),
+    "another address of this machine": (scope("127.8.8.8", host="127.8.8.8"), True),
+    "another machine": (scope("192.0.2.7"), False),
+    "a tunnel, by its host": (scope(host="me.tunnel.example"), False),
+    "a host that only looks local": (scope(host="localhost.evil.example"), False),
+    "no host": (scope(host=""), False),
+    "a proxy for another machine": (scope(x_forwarded_for="192.0.2.7"), False),
+    "a proxy for this machine": (scope(x_forwarded_for="127.0.0.1"), True),
+    "one foreign hop is enough": (scope(x_forwarded_for="127.0.0.1, 192.0.2.7"), False),
+    "the standard header": (scope(forwarded="for=192.0.2.7;proto=http"), False),
+    "the standard header, local": (scope(forwarded='for="127.0.0.1"'), True),
+    "a content network": (scope(cf_connecting_ip="192.0.2.7"), False),
+    "nonsense in a forwarding header": (scope(x_real_ip="unknown"), False),
+}
+
+
+@pytest.mark.parametrize(("request_", "expected"), LOCAL.values(), ids=LOCAL)
+def test_this_machine_cannot_be_claimed(request_: dict[str, Any], expected: bool) -> None:
+    assert is_loopback(request_) is expected
+
+
+def test_a_container_network_can_be_called_local() -> None:
+    assert is_loopback(scope("172.17.0.1"), ("172.17.0.0/16",))
+
+
+def key(name: str, **more: Any) -> ApiKey:
+    return ApiKey(
+        id=name, name=name, key_hash=f"#{name}", prefix="", suffix="", machine_id="", **more
+    )
+
+
+WORLD = snapshot(
+    keys=[
+        key("plain"),
+        key("boss", scopes=("manage",)),
+        key("off", is_active=False),
+        key("banned", is_banned=True),
+        key("revoked", revoked_at="2026-01-01T00:00:00Z"),
+        key("old", expires_at="2026-01-01T00:00:00Z"),
+    ]
+)
+
+
+def access(*, require_key: bool = False, env_key: str | None = None) -> Access:
+    admission = Admission(
+        hash_key=lambda text: f"#{text}",
+        now_ms=lambda: 1_800_000_000_000,
+        env_key=env_key,
+        require_key=require_key,
+    )
+    return Access(admission, may_read=lambda origin: origin == "https://mine.example")
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {name}"}
+
+
+def test_callers_of_the_model_apis() -> None:
+    relaxed, strict = access(), access(require_key=True, env_key="env")
+    assert relaxed.client(scope(), WORLD).key_id is None
+    assert relaxed.client(scope(**bearer("nobody")), WORLD).key_id is None
+    assert strict.client(scope(**bearer("plain")), WORLD).key_id == "plain"
+    assert strict.client(scope(**bearer("env")), WORLD).is_operator
+    for nobody in (scope(), scope(**bearer("nobody")), scope(authorization="Basic plain")):
+        with pytest.raises(Unauthenticated):
+            strict.client(nobody, WORLD)
+    for spent in ("off", "banned", "revoked", "old"):
+        with pytest.raises(Forbidden):
+            relaxed.client(scope(**bearer(spent)), WORLD)
+
+
+def test_operators() -> None:
+    door = access()
+    assert door.operator(scope(), WORLD).is_operator
+    assert door.operator(scope("192.0.2.7", **bearer("boss")), WORLD).key_id == "boss"
+    with pytest.raises(Unauthenticated):
+        door.operator(scope("192.0.2.7"), WORLD)
+    with pytest.raises(Forbidden):
+        door.operator(scope("192.0.2.7", **bearer("plain")), WORLD)
+
+
+def test_pages_of_other_sites_have_nothing_to_show() -> None:
+    door = access()
+    for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
+        for ask in (door.client, door.operator):
+            with pytest.raises(Forbidden, match="CORS_ALLOWED_ORIGINS"):
+                ask(scope(origin=origin), WORLD)
+    for origin in ("http://localhost:3000", "http://127.0.0.1", "https://mine.example"):
+        assert door.client(scope(origin=origin), WORLD).key_id is None
+    assert door.client(scope(origin="https://evil.example", **bearer("plain")), WORLD).key_id
+
+
+KEYS = {
+    "bearer": ({"authorization": "bearer  k "}, "k"),
+    "an empty bearer": ({"authorization": "Bearer "}, None),
+    "x-api-key with its version": ({"x-api-key": "k", "anthropic-version": "1"}, "k"),
+    "x-api-key alone is a placeholder": ({"x-api-key": "k"}, None),
+    "bearer before x-api-key": (
+        {"authorization": "Bearer b", "x-api-key": "k", "anthropic-version": "1"},
+        "b",
+    ),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), KEYS.values(), ids=KEYS)
+def test_where_a_key_may_be(headers: dict[str, str], expected: str | None) -> None:
+    assert presented_key(headers) == expected
