@@ -26,7 +26,7 @@ from omniroute.pipeline.settlement import Record, Settlement
 from omniroute.routing.health import Health
 from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.verdicts import Failure, Verdict, classify
+from omniroute.routing.verdicts import CLIENT_GONE, Failure, Verdict, classify
 from omniroute.upstream.send import Sender, TransportFailed
 
 ResultT = TypeVar("ResultT")
@@ -221,13 +221,14 @@ class ChatPipeline:
                     candidate,
                     started_ms,
                     failure=Failure(cause="cut", status=499, text="The caller hung up"),
+                    verdict=CLIENT_GONE,
                 )
                 raise
             else:
                 ttft_ms = self.now_ms() - started_ms
                 books.attempted(candidate, started_ms, ttft_ms=ttft_ms)
                 return to, result
-        raise no_answer(failures, self.health.view(), books.snapshot)
+        raise no_answer(failures, made, self.health.view(), books.snapshot)
 
     async def _outputs(
         self, books: Settlement, to: Endpoint, begun: Begun[OutT]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from omniroute.errors import UpstreamFailed
 from omniroute.routing.health import HealthView
-from omniroute.routing.plan import Candidate
+from omniroute.routing.plan import Candidate, Plan
 from omniroute.routing.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.verdicts import Failure, Verdict, informativeness
@@ -16,7 +16,10 @@ _STREAM_CODES = {
 
 
 def no_answer(
-    failures: Sequence[tuple[Candidate, Failure, Verdict]], health: HealthView, snapshot: Snapshot
+    failures: Sequence[tuple[Candidate, Failure, Verdict]],
+    made: Plan,
+    health: HealthView,
+    snapshot: Snapshot,
 ) -> UpstreamFailed:
     """The error for a walk in which nothing delivered; the earliest of equals is shown."""
     candidate, failure, verdict = max(failures, key=lambda row: informativeness(row[2]))
@@ -31,14 +34,17 @@ def no_answer(
         status=failure.status,
         error_type=error_type,
         code=code,
-        retry_after_s=_earliest_recovery_s([row for row, _, _ in failures], health),
+        retry_after_s=_earliest_recovery_s(made, [row for row, _, _ in failures], health),
         extras={"provider": row.alias or row.id},
     )
 
 
-def _earliest_recovery_s(candidates: Sequence[Candidate], health: HealthView) -> int | None:
-    untils = []
-    for row in candidates:
+def _earliest_recovery_s(
+    made: Plan, tried: Sequence[Candidate], health: HealthView
+) -> int | None:
+    """Seconds until the first target recovers, be it one that failed or one left out before."""
+    untils = [row.until_ms for row in made.excluded if row.until_ms is not None]
+    for row in tried:
         blocked = health.blocked(row.provider, row.connection, row.model)
         if blocked is not None and blocked[1] is not None:
             untils.append(blocked[1])

@@ -155,7 +155,7 @@ def recovery_ms(made: Plan) -> int | None:
 def refusal(made: Plan, snapshot: Snapshot) -> OmniRouteError:
     """Why a plan without candidates cannot be tried, with the earliest time that changes."""
     waits = [row.until_ms for row in made.excluded if row.until_ms is not None]
-    retry_after_s = -(-(min(waits) - made.planned_at_ms) // 1000) if waits else None
+    retry_after_s = max(1, -(-(min(waits) - made.planned_at_ms) // 1000)) if waits else None
     reasons = {row.reason for row in made.excluded}
     if not made.excluded:
         where = f"Combo '{made.combo}'" if made.combo else f"Model '{made.requested_model}'"
@@ -193,10 +193,15 @@ def model_allowed(entries: Sequence[str], names: Sequence[str]) -> bool:
     return not entries or any(
         name == entry
         or (entry.endswith("/*") and name.startswith(entry[:-1]))
-        or ("*" in entry and fnmatch.fnmatchcase(name, entry.replace("[", "[[]")))
+        or ("*" in entry and fnmatch.fnmatchcase(name, _only_stars(entry)))
         for entry in entries
         for name in names
     )
+
+
+def _only_stars(entry: str) -> str:
+    """`entry` as a pattern in which nothing but `*` is special."""
+    return entry.replace("[", "[[]").replace("?", "[?]")
 
 
 def _require_account(name: str, provider: str, snapshot: Snapshot) -> None:
@@ -218,7 +223,7 @@ def _require_account(name: str, provider: str, snapshot: Snapshot) -> None:
 def _require_permission(
     facts: RouteFacts, name: str, combo: str | None, targets: Sequence[Target], snapshot: Snapshot
 ) -> None:
-    spellings = [name]
+    spellings = [name] if combo is None else [name, combo]
     if combo is None:
         for target in targets:
             prefixes = (target.provider, *snapshot.providers[target.provider].names)

@@ -1,6 +1,7 @@
 """What a model string means: a combo, one model of one provider, or `auto`. Source: 01 §3."""
 
 from collections.abc import Iterable
+from unicodedata import category
 
 from msgspec import Struct
 
@@ -48,7 +49,7 @@ def checked_name(model: str) -> str:
     if not name:
         raise InvalidRequest("The field 'model' is required.", param="model")
     traverses = "../" in name or "..\\" in name
-    if len(name) > MAX_MODEL_LENGTH or traverses or any(ord(char) < 32 for char in name):
+    if len(name) > MAX_MODEL_LENGTH or traverses or any(category(char) == "Cc" for char in name):
         raise InvalidRequest(
             "'model' must be 1 to 200 characters without control characters or path steps.",
             param="model",

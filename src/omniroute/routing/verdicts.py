@@ -276,6 +276,10 @@ OTHERWISE = Verdict(
 """For what the table does not know, such as a redirect."""
 
 
+CLIENT_GONE = Verdict(reason="client_gone", action="answer", blame="client")
+"""For an attempt nobody waited for; it says nothing about its target."""
+
+
 def classify(failure: Failure) -> Verdict:
     """The verdict on a failure."""
     return next((verdict for matches, verdict in TABLE if matches(failure)), OTHERWISE)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType
 
 from omniroute.upstream.addresses import refusal
@@ -25,11 +26,13 @@ class _AddressRefused(OSError):
 class Gate:
     """A `Sender` over aiohttp: pooled, redirects off, address rules on every connection.
 
-    Create and close it inside a running event loop.
+    Create and close it inside a running event loop. `resolver` looks names up; None asks the
+    system.
     """
 
-    def __init__(self, *, user_agent: str) -> None:
+    def __init__(self, *, user_agent: str, resolver: AbstractResolver | None = None) -> None:
         self._user_agent = user_agent
+        self._resolver = resolver
         # Private reach is a right of the request, and pools hand out open connections: the two
         # kinds must not share one.
         self._sessions = {reach: self._session(reach) for reach in (False, True)}
@@ -48,6 +51,7 @@ class Gate:
             limit=0,
             keepalive_timeout=POOL_KEEPALIVE_S,
             ttl_dns_cache=60,
+            resolver=self._resolver,
             socket_factory=guarded_socket,
         )
         return aiohttp.ClientSession(
@@ -76,7 +80,7 @@ class Gate:
                 )
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
             raise TransportFailed("timeout", "The upstream did not answer in time") from error
-        except (aiohttp.InvalidURL, ValueError) as error:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError) as error:
             raise TransportFailed("invalid", "The upstream's address is not a valid URL") from error
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, _AddressRefused):

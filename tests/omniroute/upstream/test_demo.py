@@ -1,97 +1,277 @@
-"""The demo upstream is deterministic, and the same on a socket as in process."""
+"""The demo upstream: the same request gets the same bytes, in process and over a socket."""
 
-import json
-from collections.abc import AsyncIterator
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import anyio
+import msgspec
 import pytest
+import uvicorn
 
-from omniroute.chat import Dialect
+from omniroute.catalog.models import DEMO_MODELS
+from omniroute.chat import (
+    ChatReply,
+    ChatRequest,
+    Dialect,
+    Message,
+    ReasoningDelta,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    collect,
+)
+from omniroute.dialects import CODECS
+from omniroute.dialects.codec import TargetFacts
+from omniroute.dialects.sse import EventSplitter
+from omniroute.upstream.demo import script as script_module
 from omniroute.upstream.demo.player import play
-from omniroute.upstream.demo.server import PATHS, ScriptedDrop, demo_app
-from omniroute.upstream.send import TransportFailed
+from omniroute.upstream.demo.script import Script, script_for
+from omniroute.upstream.demo.server import PATHS, demo_app
+from omniroute.upstream.gate import Gate
+from omniroute.upstream.send import OutboundRequest, TransportFailed
 
 pytestmark = pytest.mark.anyio
 
-MODELS = [
-    "echo",
-    "tools",
-    "reasoning",
-    "count-3",
-    "slow-start-5",
-    "slow-5",
-    "flaky-500",
-    "flaky-429",
-    "flaky-429-9",
-    "empty",
-    "malformed",
-    "malformed-after-2",
-    "error-after-2",
-    "cut-after-2",
-    "nobody",
-]
+TOOL = Tool("weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
 
 
-async def no_sleep(_seconds: float) -> None:
-    return
+def request(model: str, text: str = "one two three four five six", **more: Any) -> ChatRequest:
+    return ChatRequest(
+        model=model, messages=(Message("user", (Text(text),)),), tools=(TOOL,), **more
+    )
 
 
-def request(model: str, *, stream: bool) -> bytes:
-    body: dict[str, Any] = {
-        "model": model,
-        "max_tokens": 50,
-        "stream": stream,
-        "messages": [{"role": "user", "content": "one two three"}],
-    }
-    return json.dumps(body).encode()
+async def no_sleep(_: float) -> None:
+    """Time does not pass."""
 
 
-async def whole(chunks: AsyncIterator[bytes]) -> bytes:
-    return b"".join([chunk async for chunk in chunks])
+# Form, status, visible text of the reply as a stream, and how it ends.
+FORMS: dict[str, tuple[str, int, str, str]] = {
+    "echo": ("echo", 200, "one two three four five six", "complete"),
+    "tools": ("tools", 200, "", "complete"),
+    "reasoning": ("reasoning", 200, "one two three four five six", "complete"),
+    "a slow start": ("slow-start", 200, "one two three four five six", "complete"),
+    "a start as slow as told": ("slow-start-5", 200, "one two three four five six", "complete"),
+    "slow": ("slow", 200, "one two three four five six", "complete"),
+    "as slow as told": ("slow-5", 200, "one two three four five six", "complete"),
+    "counting": ("count-3", 200, "1 2 3", "complete"),
+    "a status": ("flaky-500", 500, "", "complete"),
+    "a status with a pause": ("flaky-503-7", 503, "", "complete"),
+    "nothing": ("empty", 200, "", "complete"),
+    "malformed": ("malformed", 200, "", "malformed"),
+    "malformed later": ("malformed-after-2", 200, "one two ", "malformed"),
+    "an error": ("error", 200, "", "error"),
+    "an error later": ("error-after-2", 200, "one two ", "error"),
+    "cut": ("cut-after-5", 200, "one two three four five ", "cut"),
+    "dropped": ("drop-after-1", 200, "one ", "drop"),
+}
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("dialect", list(Dialect))
-@pytest.mark.parametrize("model", MODELS)
-async def test_the_same_request_gets_the_same_bytes_in_process_and_over_http(
-    model: str, dialect: Dialect, stream: bool
+def scripted(model: str) -> Script:
+    found = script_for(model, request(model))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("model", "status", "text", "ending"), FORMS.values(), ids=FORMS)
+def test_a_form_has_its_script(model: str, status: int, text: str, ending: str) -> None:
+    script = scripted(model)
+    said = "".join(event.text for event in script.events if isinstance(event, TextDelta))
+    assert (script.status, said, script.ending) == (status, text, ending)
+
+
+def test_every_form_has_an_example() -> None:
+    models = [model for model, _, _, _ in FORMS.values()]
+    patterns = script_module._MODELS
+    unseen = [one for one in patterns if not any(re.fullmatch(one, model) for model in models)]
+    assert unseen == []
+
+
+def test_every_listed_model_has_a_script() -> None:
+    assert [model for model in DEMO_MODELS if script_for(model, request(model)) is None] == []
+
+
+DELAYS = {
+    "slow-start": (2.0, 0.0),
+    "slow-start-5": (0.005, 0.0),
+    "slow": (0.0, 0.1),
+    "slow-5": (0.0, 0.005),
+    "echo": (0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize(("model", "delays"), DELAYS.items(), ids=DELAYS)
+async def test_slowness_is_asked_of_the_clock_that_was_injected(
+    model: str, delays: tuple[float, float]
 ) -> None:
-    body = request(model, stream=stream)
-    first, second = play(dialect, body, no_sleep), play(dialect, body, no_sleep)
-    text = await whole(first.chunks)
-    assert text == await whole(second.chunks)
-    path = next(path for path, spoken in PATHS.items() if spoken is dialect)
-    transport = httpx.ASGITransport(demo_app(no_sleep))
-    async with httpx.AsyncClient(transport=transport, base_url="http://demo") as client:
-        served = await client.post(path, content=body)
-    assert (served.status_code, served.content) == (first.status, text)
-    assert served.headers.get("retry-after") == first.headers.get("retry-after")
-
-
-async def test_a_drop_breaks_the_connection() -> None:
-    body = request("drop-after-1", stream=True)
-    with pytest.raises(TransportFailed):
-        await whole(play(Dialect.OPENAI_CHAT, body, no_sleep).chunks)
-    transport = httpx.ASGITransport(demo_app(no_sleep))
-    async with httpx.AsyncClient(transport=transport, base_url="http://demo") as client:
-        with pytest.raises(ScriptedDrop):
-            await client.post("/v1/chat/completions", content=body)
-
-
-async def test_slowness_is_asked_for_not_slept() -> None:
     slept: list[float] = []
 
-    async def note(seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    await whole(play(Dialect.OPENAI_CHAT, request("slow-50", stream=True), note).chunks)
-    assert set(slept) == {0.05}
-    slept.clear()
-    await whole(play(Dialect.OPENAI_CHAT, request("slow-start-700", stream=True), note).chunks)
-    assert slept == [0.7]
+    body = encoded(Dialect.OPENAI_CHAT, model, stream=True)
+    played = play(Dialect.OPENAI_CHAT, body, sleep)
+    assert [chunk async for chunk in played.chunks]
+    first, each = delays
+    later = len(scripted(model).events) - 1
+    assert slept == [first] * bool(first) + [each] * later * bool(each)
 
 
-async def test_an_unknown_model_names_the_nearest() -> None:
-    played = play(Dialect.OPENAI_CHAT, request("ecko", stream=False), no_sleep)
-    assert (played.status, b"Did you mean 'echo'?" in await whole(played.chunks)) == (404, True)
+PAUSES = {"flaky-429": "2", "flaky-429-9": "9", "flaky-503-7": "7", "flaky-500": None}
+
+
+@pytest.mark.parametrize(("model", "seconds"), PAUSES.items(), ids=PAUSES)
+def test_a_scripted_failure_says_when_to_come_back(model: str, seconds: str | None) -> None:
+    played = play(Dialect.OPENAI_CHAT, encoded(Dialect.OPENAI_CHAT, model), no_sleep)
+    assert played.headers.get("retry-after") == seconds
+
+
+def test_tools_are_called_with_arguments_that_fit_their_schema() -> None:
+    reply = collect(scripted("tools").events)
+    expected = ToolCall("call_demo0", "weather", '{"city":"one two three four five six"}')
+    assert (reply.parts, reply.finish) == ((expected,), "tool_calls")
+
+
+def test_reasoning_comes_before_the_answer() -> None:
+    kinds = [type(event) for event in scripted("reasoning").events]
+    assert kinds.index(ReasoningDelta) < kinds.index(TextDelta)
+
+
+def test_a_limit_on_output_is_kept() -> None:
+    script = script_for("echo", request("echo", max_output_tokens=2))
+    assert script is not None
+    reply = collect(script.events)
+    assert (reply.text, reply.finish) == ("one two ", "length")
+
+
+async def test_an_unknown_model_is_answered_with_the_nearest() -> None:
+    status, _, body, _ = await in_process(Dialect.OPENAI_CHAT, encoded(Dialect.OPENAI_CHAT, "ecko"))
+    message = msgspec.json.decode(body)["error"]["message"]
+    told = "The demo upstream has no model 'ecko'. Did you mean 'echo'?"
+    assert (status, message) == (404, told)
+
+
+# ------------------------------------------------------------------ in process and on a socket
+
+
+def encoded(dialect: Dialect, model: str, *, stream: bool = False) -> bytes:
+    """A request body of a dialect."""
+    return CODECS[dialect].encode_request(request(model), TargetFacts(model=model, stream=stream))
+
+
+Heard = tuple[int, str | None, bytes, bool]
+"""Status, Retry-After, body, and whether the connection broke off."""
+
+
+async def in_process(dialect: Dialect, body: bytes) -> Heard:
+    played = play(dialect, body, no_sleep)
+    heard, broke = bytearray(), False
+    try:
+        async for chunk in played.chunks:
+            heard += chunk
+    except TransportFailed:
+        broke = True
+    return played.status, played.headers.get("retry-after"), bytes(heard), broke
+
+
+async def over_a_socket(gate: Gate, url: str, dialect: Dialect, body: bytes) -> Heard:
+    path = next(path for path, spoken in PATHS.items() if spoken is dialect)
+    response = await gate.send(
+        OutboundRequest(url=url + path, headers={}, body=body, allow_private=True)
+    )
+    heard, broke = bytearray(), False
+    try:
+        async for chunk in response.chunks():
+            heard += chunk
+    except TransportFailed:
+        broke = True
+    finally:
+        await response.aclose()
+    return response.status, response.headers.get("retry-after"), bytes(heard), broke
+
+
+class Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[str]:
+    """The demo server on a free port."""
+    server = Server(uvicorn.Config(demo_app(no_sleep), port=0, log_config=None, lifespan="off"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve)
+        await server.listening.wait()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+
+
+@pytest.mark.parametrize("dialect", list(PATHS.values()))
+async def test_the_server_and_the_sender_say_the_same(dialect: Dialect) -> None:
+    with anyio.fail_after(20):
+        async with served() as url:
+            gate = Gate(user_agent="test")
+            try:
+                for model, _, _, _ in FORMS.values():
+                    for stream in (False, True):
+                        body = encoded(dialect, model, stream=stream)
+                        here = await in_process(dialect, body)
+                        there = await over_a_socket(gate, url, dialect, body)
+                        assert (model, stream, there) == (model, stream, here)
+            finally:
+                await gate.aclose()
+
+
+@pytest.mark.parametrize("dialect", list(PATHS.values()))
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_the_same_request_gets_the_same_bytes(dialect: Dialect, stream: bool) -> None:
+    for model, _, _, _ in FORMS.values():
+        body = encoded(dialect, model, stream=stream)
+        assert await in_process(dialect, body) == await in_process(dialect, body), model
+
+
+@pytest.mark.parametrize("dialect", list(PATHS.values()))
+async def test_a_stream_says_what_the_whole_reply_says(dialect: Dialect) -> None:
+    codec = CODECS[dialect]
+    for model in ("echo", "tools", "reasoning", "count-3"):
+        _, _, whole, _ = await in_process(dialect, encoded(dialect, model))
+        _, _, stream, _ = await in_process(dialect, encoded(dialect, model, stream=True))
+        decoder, frames = codec.decoder(), EventSplitter().feed(stream)
+        streamed = [event for frame in frames for event in decoder.feed(frame)]
+        read = [collect(events, dialect) for events in (codec.decode_reply(whole), streamed)]
+        assert plain(read[0]) == plain(read[1]), model
+
+
+def plain(reply: ChatReply) -> Mapping[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(reply)
+    return shown
+
+
+async def test_the_server_lists_its_models() -> None:
+    with anyio.fail_after(10):
+        async with served() as url:
+            gate = Gate(user_agent="test")
+            try:
+                response = await gate.send(
+                    OutboundRequest(
+                        url=f"{url}/v1/models", headers={}, method="GET", allow_private=True
+                    )
+                )
+                listed = msgspec.json.decode(await response.read())
+            finally:
+                await gate.aclose()
+    assert [row["id"] for row in listed["data"]] == list(DEMO_MODELS)
