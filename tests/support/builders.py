@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from omniroute.routing.snapshot import Snapshot, build_snapshot
-from omniroute.storage.records import ApiKey, Combo, ComboStep, Connection, ModelStep, ProviderNode
+from omniroute.storage.records import (
+    ApiKey,
+    Combo,
+    ComboStep,
+    Connection,
+    ModelStep,
+    ProviderNode,
+    Step,
+)
 
 
 def node(prefix: str, *, base_url: str = "http://upstream.test/v1") -> ProviderNode:
@@ -24,7 +32,7 @@ def account(provider: str, name: str, **more: Any) -> Connection:
     return Connection(id=name, provider=provider, name=name, api_key="key", **more)
 
 
-def combo(name: str, *targets: str | ComboStep, **more: Any) -> Combo:
+def combo(name: str, *targets: str | Step, **more: Any) -> Combo:
     """A combo over model names and references."""
     steps = tuple(
         ModelStep(id=f"{name}-{place}", model=target) if isinstance(target, str) else target

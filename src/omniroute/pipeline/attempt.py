@@ -228,7 +228,7 @@ async def _status_failure(response: OutboundResponse, to: Endpoint, now_ms: int)
         pass  # the status alone says enough
     status = response.status if response.status >= 400 else 502
     facts = CODECS[to.provider.dialect].decode_error(status, body[:MAX_ERROR_BODY_BYTES])
-    hint = retry_after_ms(status, response.headers, facts.message, now_ms)
+    hint = retry_after_ms(status, response.headers, facts.message, now_ms, body)
     return AttemptFailed(
         Failure(
             cause="status",

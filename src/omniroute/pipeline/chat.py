@@ -8,7 +8,7 @@ from typing import TypeVar
 from omniroute.chat import Dialect, Event, Started, Usage
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
-from omniroute.errors import BudgetExceeded, OmniRouteError
+from omniroute.errors import BudgetExceeded, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import (
     AttemptFailed,
     Begun,
@@ -83,7 +83,7 @@ class ChatPipeline:
             body = raw if same or call.dialect is None else CODECS[call.dialect].encode_reply(reply)
             return WholeAnswer(head, books.receipt, reply, body)
         except OmniRouteError as error:
-            books.close("refused" if not books.attempts else "failed", 0, error=str(error))
+            _give_up(books, error)
             raise
         finally:
             books.close("client_gone", 499)
@@ -142,7 +142,7 @@ class ChatPipeline:
             )
             return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
         except OmniRouteError as error:
-            books.close("refused" if not books.attempts else "failed", 0, error=str(error))
+            _give_up(books, error)
             raise
         except BaseException:
             books.close("client_gone", 499)
@@ -335,6 +335,13 @@ class ChatPipeline:
             attempts=tuple(books.attempts),
             latency_ms=self.now_ms() - books.started_at_ms,
         )
+
+
+def _give_up(books: Settlement, error: OmniRouteError) -> None:
+    """Close the books on a request that got no answer."""
+    outcome = "failed" if books.attempts else "refused"
+    status = error.status if isinstance(error, UpstreamFailed) else 0
+    books.close(outcome, status, error=str(error))
 
 
 def _place(candidate: Candidate) -> tuple[str, str, str]:

@@ -39,9 +39,7 @@ def no_answer(
     )
 
 
-def _earliest_recovery_s(
-    made: Plan, tried: Sequence[Candidate], health: HealthView
-) -> int | None:
+def _earliest_recovery_s(made: Plan, tried: Sequence[Candidate], health: HealthView) -> int | None:
     """Seconds until the first target recovers, be it one that failed or one left out before."""
     untils = [row.until_ms for row in made.excluded if row.until_ms is not None]
     for row in tried:

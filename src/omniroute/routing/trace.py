@@ -28,7 +28,7 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     """Everything that is kept about how a request was answered. Money is micro-USD.
 
     `plan` is None when the request was refused before there was one; `outcome` is `completed`,
-    `failed`, `cut`, `refused` or `client_gone`.
+    `failed`, `cut`, `refused` or `client_gone`; `status` is 0 where no upstream was asked.
     """
 
     request_id: str

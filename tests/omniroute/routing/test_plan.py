@@ -1,5 +1,6 @@
 """What a plan holds, in which order, and what it leaves out and why."""
 
+import msgspec
 import pytest
 from tests.support.builders import account, combo, node, reference, snapshot
 
@@ -7,6 +8,7 @@ from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnava
 from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
 from omniroute.routing.plan import Plan, RouteFacts, model_allowed, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
+from omniroute.storage.records import ModelStep
 
 NOW_MS = 1_000_000
 SOUND = HealthView(NOW_MS)
@@ -160,6 +162,10 @@ ALLOWED = {
     "a prefix needs its slash": (("openai/*",), "openai-foo/x", False),
     "a glob": (("*-mini",), "openai/gpt-4o-mini", True),
     "brackets are no pattern": (("a[bc]*",), "ab1", False),
+    "brackets are brackets": (("a[bc]*",), "a[bc]1", True),
+    "a question mark is no pattern": (("a?c*",), "abc1", False),
+    "a question mark is itself": (("a?c*",), "a?c1", True),
+    "one of several": (("x", "y"), "y", True),
 }
 
 
@@ -175,11 +181,71 @@ def test_a_rule_by_alias_matches_a_request_by_id() -> None:
         made("deepseek/m", world=world, allowed_models=("openai/*",))
 
 
+@pytest.mark.parametrize("asked", ["both", "combo/both"])
+def test_a_rule_by_a_combos_name_covers_every_way_to_write_it(asked: str) -> None:
+    assert order(made(asked, allowed_models=("both",))) == ["x@a", "x@b", "y@c"]
+
+
+def test_a_key_for_models_may_not_use_a_combo_of_them() -> None:
+    with pytest.raises(Forbidden):
+        made("both", allowed_models=("one/*", "two/*"))
+
+
+def test_a_pin_leaves_out_every_other_account() -> None:
+    found = made("one/x", pinned_connection="b")
+    assert (order(found), left_out(found)) == (
+        ["x@b"],
+        [("x", "a", "another_connection_is_pinned")],
+    )
+
+
+def test_a_step_may_be_bound_to_an_account() -> None:
+    step = ModelStep(id="s", model="one/x", connection_id="b")
+    lost = ModelStep(id="t", model="one/x", connection_id="gone")
+    world = msgspec.structs.replace(WORLD, combos={"bound": combo("bound", step, lost)})
+    found = made("bound", world=world)
+    assert (order(found), left_out(found)) == (["x@b"], [("x", "gone", "no_active_account")])
+
+
+def test_combos_nest_three_deep_and_no_deeper() -> None:
+    levels = [combo(f"c{level}", reference(f"c{level + 1}"), f"one/m{level}") for level in range(6)]
+    world = snapshot(nodes=[node("one")], accounts=[account("one-one", "a")], combos=levels)
+    found = made("c0", world=world)
+    assert order(found) == ["m3@a", "m2@a", "m1@a", "m0@a"]
+    assert found.notes == ("combo 'c4' is nested in itself or too deep",)
+
+
+def test_a_plan_knows_its_snapshot_its_seed_and_its_time() -> None:
+    found = made("both")
+    assert (found.snapshot_version, found.seed, found.planned_at_ms) == (1, 7, NOW_MS)
+    assert (found.requested_model, found.combo, found.strategy) == ("both", "both", "priority")
+
+
 def test_no_account_names_the_variable_and_the_nearest_model() -> None:
     with pytest.raises(NoCredentials) as refused:
         made("gtp-4o")
     assert "OPENAI_API_KEY" in str(refused.value)
     assert "Did you mean 'gpt-4o'?" in str(refused.value)
+
+
+def test_a_refusal_never_asks_to_come_back_in_the_past() -> None:
+    taken = made("one/x", UNHEALTHY["a half-open breaker whose probe is taken"][0])
+    error = refusal(taken, WORLD)
+    assert (error.retry_after_s, error.extras["retry_after"]) == (1, 1)
+
+
+def test_a_refusal_for_several_reasons_names_them_all() -> None:
+    view = HealthView(
+        NOW_MS,
+        breakers={"two-two": Breaker(tripped=True, last_failure_ms=NOW_MS)},
+        cooldowns=dict.fromkeys(("a", "b"), COOLING),
+    )
+    error = refusal(made("both", view), WORLD)
+    assert (type(error), error.retry_after_s) == (TargetsUnavailable, 5)
+    assert str(error) == (
+        "Nothing can answer 'both' right now (one-one account 'a': cooldown rate limited; "
+        "one-one account 'b': cooldown rate limited; two-two account 'c': provider circuit open)."
+    )
 
 
 def test_refusals_say_when_to_come_back() -> None:

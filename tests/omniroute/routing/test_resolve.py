@@ -53,7 +53,10 @@ def test_a_name_means_one_thing(name: str, meaning: Resolution) -> None:
 REFUSED: dict[str, tuple[str, type[InvalidRequest], str]] = {
     "nothing": ("  ", InvalidRequest, "required"),
     "path steps": ("../x", InvalidRequest, "path steps"),
+    "path steps the other way": ("..\\x", InvalidRequest, "path steps"),
     "control characters": ("a\nb", InvalidRequest, "control"),
+    "a deleted character": ("a\x7fb", InvalidRequest, "control"),
+    "a control character of Latin-1": ("a\x85b", InvalidRequest, "control"),
     "too long": ("x" * 201, InvalidRequest, "200"),
     "an unknown prefix": ("opnai/gpt-4o", UnknownModel, "Did you mean 'openai/gpt-4o'?"),
     "an unknown auto variant": ("auto/nothing", UnknownModel, "auto/best-coding"),
@@ -84,9 +87,25 @@ def test_a_bare_claude_is_anthropics_whoever_else_lists_it() -> None:
     assert resolve("claude-3-sonnet", snapshot()) == SingleModel("anthropic", "claude-3-sonnet")
 
 
-def test_auto_can_be_switched_off() -> None:
+@pytest.mark.parametrize("name", ["auto", "auto/", "auto/coding", "auto/stored"])
+def test_auto_can_be_switched_off_even_where_a_combo_has_the_name(name: str) -> None:
+    world = snapshot(combos=[combo("auto/stored", "demo/echo")], autoRoutingEnabled=False)
     with pytest.raises(InvalidRequest, match="autoRoutingEnabled"):
-        resolve("auto", snapshot(autoRoutingEnabled=False))
+        resolve(name, world)
+
+
+def test_a_node_goes_before_a_combo_of_its_prefix_only_where_no_combo_has_the_whole_name() -> None:
+    made = combo("mine/x", "demo/echo")
+    world = snapshot(nodes=[node("mine")], combos=[made])
+    assert resolve("mine/x", world) == NamedCombo(made)
+    assert resolve("mine/y", world) == SingleModel("mine-mine", "y")
+
+
+def test_a_vendors_own_id_is_not_taken_for_a_prefix() -> None:
+    # A prefix of a catalogue id may be the name of another provider.
+    assert resolve("openai/gpt-oss-20b", snapshot(accounts=[account("groq", "g")])) == SingleModel(
+        "groq", "openai/gpt-oss-20b"
+    )
 
 
 def test_a_prefix_can_be_stripped() -> None:

@@ -25,6 +25,28 @@ HINTS: dict[str, tuple[int, dict[str, str], str, int | None]] = {
     "a text in units": (429, {}, "Quota will reset after 1h2m3s", 3_723_000),
     "a text on another status": (500, {}, "retry after 20 seconds", None),
     "a reset header on another status": (500, {"x-ratelimit-reset": "1800000060"}, "", None),
+    "a text with a date": (429, {}, "Try again at 2027-01-15T08:00:05Z", 5_000),
+    "a text with a date and an offset": (
+        429,
+        {},
+        "The limit resets at 2027-01-15T09:00:05.500+01:00.",
+        5_500,
+    ),
+    "retry after a date": (429, {}, "Please retry after 2027-01-15T08:00:05Z.", 5_000),
+    "a text with a date that has passed": (429, {}, "available at 2027-01-15T07:00:00Z", None),
+    "a text with a date that is none": (429, {}, "try again at 2027-99-99T99:99:99Z", None),
+    "the header before the text": (429, {"retry-after": "7"}, "retry after 20 seconds", 7_000),
+    "the latest of several resets": (
+        429,
+        {"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"},
+        "",
+        360_000,
+    ),
+    "no number": (429, {"retry-after": "nan"}, "", None),
+    "infinity": (429, {"retry-after": "inf"}, "", MAX_HINT_MS),
+    "a negative number": (429, {"retry-after": "-5"}, "", None),
+    "a date out of all bounds": (429, {"retry-after": "9999-12-31T23:59:59Z"}, "", MAX_HINT_MS),
+    "an endless text": (429, {}, "retry after " + "9" * 400 + "s", MAX_HINT_MS),
     "never more than a day": (429, {"retry-after": "9999999"}, "", MAX_HINT_MS),
     "nonsense": (429, {"retry-after": "soon"}, "try later", None),
     "nothing": (429, {}, "", None),
@@ -36,3 +58,22 @@ def test_a_hint_is_read(
     status: int, headers: dict[str, str], text: str, expected: int | None
 ) -> None:
     assert retry_after_ms(status, headers, text, NOW_MS) == expected
+
+
+DELAYS = {
+    "in seconds": (429, b'{"details":[{"retryDelay":"33s"}]}', 33_000),
+    "in fractions": (429, b'{"details":[{"retryDelay": "1.5s"}]}', 1_500),
+    "in milliseconds": (429, b'{"details":[{"retryDelay":"1500ms"}]}', 1_500),
+    "in hours": (429, b'{"details":[{"retryDelay":"1h"}]}', 3_600_000),
+    "bare": (429, b'{"details":[{"retryDelay":"7"}]}', 7_000),
+    "nonsense": (429, b'{"details":[{"retryDelay":"soon"}]}', None),
+    "on another status": (500, b'{"details":[{"retryDelay":"33s"}]}', None),
+    "absent": (429, b"{}", None),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), DELAYS.values(), ids=DELAYS)
+def test_a_delay_is_read_from_the_details_of_an_error(
+    status: int, body: bytes, expected: int | None
+) -> None:
+    assert retry_after_ms(status, {}, "", NOW_MS, body) == expected

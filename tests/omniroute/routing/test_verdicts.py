@@ -1,8 +1,17 @@
 """The failure table: each row has an example, and nothing else decides."""
 
+from typing import get_args
+
 import pytest
 
-from omniroute.routing.verdicts import OTHERWISE, TABLE, Failure, classify, informativeness
+from omniroute.routing.verdicts import (
+    OTHERWISE,
+    TABLE,
+    Cause,
+    Failure,
+    classify,
+    informativeness,
+)
 
 
 def status(number: int, text: str = "", code: str | None = None) -> Failure:
@@ -107,6 +116,7 @@ EXAMPLES = {
         "unsupported_by_dialect",
         "next-target",
     ),
+    "more than fits": (Failure(cause="too_large", status=502), "malformed_reply", "next-target"),
     "not its dialect": (Failure(cause="malformed", status=502), "malformed_reply", "next-target"),
     "cut after content": (Failure(cause="cut", status=502), "stream_cut", "answer"),
     "another server error": (status(599), "server_error", "next-account"),
@@ -122,6 +132,46 @@ def test_a_failure_has_its_verdict(failure: Failure, reason: str, action: str) -
 def test_every_row_is_reached_by_an_example() -> None:
     reached = {id(classify(failure)) for failure, _, _ in EXAMPLES.values()}
     assert [verdict.reason for _, verdict in TABLE if id(verdict) not in reached] == []
+
+
+def test_every_cause_has_an_example() -> None:
+    seen = {failure.cause for failure, _, _ in EXAMPLES.values()}
+    assert set(get_args(Cause)) - seen == set()
+
+
+CONTESTED = {
+    "a deactivated account before a wrong key": (
+        status(401, "This account is suspended"),
+        "account_deactivated",
+    ),
+    "no money before a rate limit": (
+        status(429, "You exceeded your current quota"),
+        "credits_exhausted",
+    ),
+    "an unknown model before a parameter": (
+        status(400, "model gpt-9 is not supported"),
+        "unknown_model",
+    ),
+    "too much context before a malformed request": (
+        status(413, "request too large"),
+        "context_overflow",
+    ),
+    "too much context before a parameter": (
+        status(400, "unsupported value: exceeds the token limit"),
+        "context_overflow",
+    ),
+}
+
+
+@pytest.mark.parametrize(("failure", "reason"), CONTESTED.values(), ids=CONTESTED)
+def test_the_first_row_that_matches_wins(failure: Failure, reason: str) -> None:
+    matching = [verdict.reason for matches, verdict in TABLE if matches(failure)]
+    assert len(matching) > 1
+    assert (classify(failure).reason, matching[0]) == (reason, reason)
+
+
+def test_a_redirect_is_an_unexpected_status() -> None:
+    assert classify(status(302)) is OTHERWISE
 
 
 def test_what_nobody_foresaw_goes_on() -> None:
