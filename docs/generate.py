@@ -78,6 +78,8 @@ def http() -> str:
     for path, (_, _, description) in ROUTES.items():
         rows.append(("POST", path, route_class(path, "POST"), description))
     for handler in (models_route, model_route, *MANAGEMENT):
+        if not handler.include_in_schema:
+            continue
         path = min(handler.paths)
         method = min(handler.http_methods - {"OPTIONS", "HEAD"})
         told = inspect.getdoc(handler.fn) or ""

@@ -1,6 +1,8 @@
 """What `omniroute` prints when it is ready: what it found, where its doors are, how to connect."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from omniroute.engine import Engine
 from omniroute.routing.snapshot import DEMO_ACCOUNT
@@ -21,7 +23,7 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield from _found(engine, settings)
     yield ""
     yield "Doors"
-    yield f"  MCP    {url}/api/mcp/stream   (SSE: {url}/api/mcp/sse, stdio: omniroute mcp)"
+    yield f"  MCP    {url}/api/mcp/stream   (SSE: {url}/api/mcp/sse, stdio: {command()} mcp)"
     yield f"  A2A    {url}/a2a              (card: {url}/.well-known/agent-card.json)"
     yield f"  HTTP   {url}/v1               (OpenAI and Anthropic; docs: {url}/docs)"
     yield ""
@@ -36,7 +38,13 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield (f"""         '{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}]}}'""")
     yield f"  SDKs   OPENAI_BASE_URL={url}/v1   ANTHROPIC_BASE_URL={url}"
     yield ""
-    yield "Try all doors at once:  omniroute demo      Stop:  Ctrl-C"
+    yield f"Try all doors at once:  {command()} demo      Stop:  Ctrl-C"
+
+
+def command() -> str:
+    """How this command line is called from another terminal."""
+    called = Path(sys.argv[0])
+    return str(called.absolute()) if called.name == "omniroute" else "python -m omniroute_app"
 
 
 def _accounts(engine: Engine) -> list[str]:

@@ -6,6 +6,7 @@ Source: the `genai-prices` package (https://github.com/pydantic/genai-prices).
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from math import ceil
 
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, TieredPrices
@@ -97,4 +98,4 @@ def _rate(price: Decimal | TieredPrices) -> Rate:
 
 def _pico(usd_per_million: Decimal) -> int:
     # USD per million tokens and micro-USD per token are the same number.
-    return int(usd_per_million * PICO_PER_MICRO)
+    return ceil(usd_per_million * PICO_PER_MICRO)

@@ -23,7 +23,7 @@ _FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
 def route_class(path: str, method: str) -> RouteClass:
     """The class of a canonical path. What nothing else claims is management: closed by default."""
     reads = method in ("GET", "HEAD", "OPTIONS")
-    if _under(path, _PUBLIC) or (reads and _under(path, _PUBLIC_READS)):
+    if path == "/" or _under(path, _PUBLIC) or (reads and _under(path, _PUBLIC_READS)):
         return "PUBLIC"
     return "CLIENT_API" if _under(path, _CLIENT) else "MANAGEMENT"
 

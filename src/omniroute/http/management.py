@@ -1,16 +1,17 @@
 """The management API: accounts, nodes, keys, combos, health and decisions, as rows of routes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import delete, get, post
+from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Redirect
 from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.health_page import HealthPage, health_page
-from omniroute.operations import combos, connections, health, keys, nodes, routes
+from omniroute.operations import combos, connections, health, keys, nodes, routes, settings
 
 
 class Connections(Struct, frozen=True):
@@ -209,6 +210,27 @@ async def simulate(
     return await routes.simulate_route(engine, operator, data)
 
 
+@get("/api/settings", tags=["Settings"], operation_id="get_settings")
+async def get_settings(engine: TheEngine, operator: Operator) -> dict[str, Any]:
+    """Every setting with its value in force."""
+    return await settings.get_settings(engine, operator)
+
+
+@patch("/api/settings", tags=["Settings"], operation_id="change_settings")
+async def change_settings(
+    engine: TheEngine, operator: Operator, data: JSONBody[dict[str, Any]]
+) -> dict[str, Any]:
+    """Change the settings that are named; null restores a default. In force from the next
+    request on."""
+    return await settings.change_settings(engine, operator, data)
+
+
+@get("/", include_in_schema=False, status_code=302)
+async def front_page() -> Redirect:
+    """Whoever opens the address in a browser finds the documentation."""
+    return Redirect("/docs", status_code=302)
+
+
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
 async def monitoring_health(engine: TheEngine) -> HealthPage:
     """Vital signs of the gateway, without anything only operators should know."""
@@ -240,6 +262,9 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     delete_key,
     explain,
     simulate,
+    get_settings,
+    change_settings,
+    front_page,
     monitoring_health,
     liveness,
 )

@@ -1,10 +1,23 @@
 """What a request may cost before anyone has counted: bounds and estimates of tokens and money."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from omniroute.catalog.prices import FREE, Price, price_of
 from omniroute.catalog.provider import Provider
-from omniroute.chat import ChatRequest, Image, Text, ToolCall, ToolResult, Usage
+from omniroute.chat import (
+    Audio,
+    ChatRequest,
+    File,
+    Image,
+    Opaque,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 
 CHARS_PER_TOKEN = 4
 IMAGE_TOKENS = 2_000
@@ -30,7 +43,7 @@ def input_tokens_bound(request: ChatRequest) -> int:
     Byte-level tokenizers make at most one token of a byte, and a message has a few of framing.
     """
     _, images = _measure(request)
-    size = sum(len(piece.encode()) for piece in _pieces(request))
+    size = sum(len(piece.encode()) for piece in (*_pieces(request), *_payloads(request)))
     return size + 16 * (len(request.messages) + len(request.tools) + 1) + images * IMAGE_TOKENS
 
 
@@ -48,22 +61,43 @@ def bound_micro_usd(request: ChatRequest, prices: Iterable[Price | None]) -> int
 
 
 def _measure(request: ChatRequest) -> tuple[int, int]:
-    images = sum(isinstance(p, Image) for m in request.messages for p in m.parts)
+    images = sum(isinstance(part, Image) for part in _parts(request))
     return sum(len(piece) for piece in _pieces(request)), images
 
 
-def _pieces(request: ChatRequest) -> Iterable[str]:
+def _parts(request: ChatRequest) -> Iterator[Part]:
+    """Every part, those inside tool results too."""
     for message in request.messages:
         for part in message.parts:
-            match part:
-                case Text(text):
-                    yield text
-                case ToolCall(name=name, arguments=arguments):
-                    yield name
-                    yield arguments
-                case ToolResult(parts=parts):
-                    yield from (inner.text for inner in parts if isinstance(inner, Text))
-                case _:
-                    pass
+            yield part
+            if isinstance(part, ToolResult):
+                yield from part.parts
+
+
+def _pieces(request: ChatRequest) -> Iterator[str]:
+    """What is read as text."""
+    for part in _parts(request):
+        match part:
+            case Text(text) | Refusal(text) | Reasoning(text) | File(text=str(text)):
+                yield text
+            case ToolCall(name=name, arguments=arguments):
+                yield name
+                yield arguments
+            case _:
+                pass
     for tool in request.tools:
         yield repr(tool)
+    if request.response_format is not None:
+        yield repr(request.response_format)
+
+
+def _payloads(request: ChatRequest) -> Iterator[str]:
+    """What is read in a form nobody can count beforehand: never more tokens than bytes."""
+    for part in _parts(request):
+        match part:
+            case Audio(data) | File(data=str(data)) | Reasoning(redacted=str(data)):
+                yield data
+            case Opaque(extras):
+                yield repr(extras.fields)
+            case _:
+                pass

@@ -123,7 +123,11 @@ def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
             param="model",
         )
     if listed and provider not in listed and not _lists(provider, rest):
-        return _bare(name, snapshot)
+        # Somebody else's id that happens to begin like a provider, unless only that provider
+        # could answer: its newest models are in others' lists before they are in its own.
+        usable = any(one in snapshot.accounts for one in listed)
+        if usable or provider not in snapshot.accounts:
+            return _bare(name, snapshot)
     return provider, rest
 
 

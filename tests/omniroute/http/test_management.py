@@ -181,6 +181,37 @@ async def test_bad_input_names_its_fault(
     assert (response.status_code, told in response.text) == (status, True), response.text
 
 
+async def test_settings_keep_what_is_not_named(client: httpx.AsyncClient) -> None:
+    before = (await client.get("/api/settings")).json()
+    changed = (await client.patch("/api/settings", json={"mcpTransport": "sse"})).json()
+    assert changed == {**before, "mcpTransport": "sse"}
+    assert (await client.post("/api/mcp/stream")).status_code == 400
+    restored = await client.patch("/api/settings", json={"mcpTransport": None})
+    assert restored.json() == before
+
+
+SETTINGS = {
+    "nothing": ({}, "at least one"),
+    "an unknown name": ({"mcpEnable": True}, "Did you mean 'mcpEnabled'?"),
+    "another type": ({"mcpEnabled": "yes"}, "true or false"),
+    "another value": ({"mcpTransport": "pigeon"}, "streamable-http"),
+    "out of range": ({"a2aTaskTtlMinutes": 0}, "between 1 and"),
+}
+
+
+@pytest.mark.parametrize(("changes", "told"), SETTINGS.values(), ids=SETTINGS)
+async def test_settings_that_do_not_fit_are_named(
+    client: httpx.AsyncClient, changes: dict[str, Any], told: str
+) -> None:
+    response = await client.patch("/api/settings", json=changes)
+    assert (response.status_code, told in response.text) == (400, True), response.text
+
+
+async def test_a_browser_finds_the_documentation(client: httpx.AsyncClient) -> None:
+    response = await client.get("/")
+    assert (response.status_code, response.headers["location"]) == (302, "/docs")
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1"])
 async def test_pages_out_of_range_are_refused(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/api/keys?{query}")).status_code == 400
@@ -194,6 +225,7 @@ async def test_the_document_lists_every_route(client: httpx.AsyncClient) -> None
     built = {
         (method, path.replace(":str", ""))
         for handler in MANAGEMENT
+        if handler.include_in_schema is not False
         for path in handler.paths
         for method in handler.http_methods - {"OPTIONS", "HEAD"}
     }

@@ -101,11 +101,31 @@ def test_a_node_goes_before_a_combo_of_its_prefix_only_where_no_combo_has_the_wh
     assert resolve("mine/y", world) == SingleModel("mine-mine", "y")
 
 
-def test_a_vendors_own_id_is_not_taken_for_a_prefix() -> None:
-    # A prefix of a catalogue id may be the name of another provider.
-    assert resolve("openai/gpt-oss-20b", snapshot(accounts=[account("groq", "g")])) == SingleModel(
-        "groq", "openai/gpt-oss-20b"
-    )
+# One id whose first segment no provider has, one whose first segment is another provider's.
+VENDORS = "meta-llama/llama-4-scout-17b-16e-instruct"
+LOOKALIKE = "anthropic/claude-3.5-haiku"
+IDS: dict[str, tuple[str, tuple[str, ...], SingleModel]] = {
+    "a vendor's id": (VENDORS, (), SingleModel("groq", VENDORS)),
+    "a lookalike, nobody configured": (LOOKALIKE, (), SingleModel("openrouter", LOOKALIKE)),
+    "a lookalike, its lister configured": (
+        LOOKALIKE,
+        ("openrouter", "anthropic"),
+        SingleModel("openrouter", LOOKALIKE),
+    ),
+    "a lookalike, only the prefix configured": (
+        LOOKALIKE,
+        ("anthropic",),
+        SingleModel("anthropic", "claude-3.5-haiku"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "accounts", "meaning"), IDS.values(), ids=IDS)
+def test_an_id_with_a_slash_is_not_always_a_prefix_and_a_model(
+    name: str, accounts: tuple[str, ...], meaning: SingleModel
+) -> None:
+    world = snapshot(accounts=[account(provider, provider) for provider in accounts])
+    assert resolve(name, world) == meaning
 
 
 def test_a_prefix_can_be_stripped() -> None:
