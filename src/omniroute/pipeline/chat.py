@@ -82,11 +82,9 @@ class ChatPipeline:
             same = call.dialect is to.provider.dialect and call.body is not None
             body = raw if same or call.dialect is None else CODECS[call.dialect].encode_reply(reply)
             return WholeAnswer(head, books.receipt, reply, body)
-        except OmniRouteError as error:
+        except BaseException as error:
             _give_up(books, error)
             raise
-        finally:
-            books.close("client_gone", 499)
 
     async def stream_bytes(self, call: ChatCall, dialect: Dialect) -> StreamAnswer[bytes]:
         """Answer with a stream in the caller's dialect; returns when its first content is there.
@@ -141,11 +139,8 @@ class ChatPipeline:
                 self._outputs(books, to, begun), lambda: self._leave(books, to, begun)
             )
             return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
-        except OmniRouteError as error:
+        except BaseException as error:
             _give_up(books, error)
-            raise
-        except BaseException:
-            books.close("client_gone", 499)
             raise
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
@@ -337,11 +332,17 @@ class ChatPipeline:
         )
 
 
-def _give_up(books: Settlement, error: OmniRouteError) -> None:
-    """Close the books on a request that got no answer."""
-    outcome = "failed" if books.attempts else "refused"
-    status = error.status if isinstance(error, UpstreamFailed) else 0
-    books.close(outcome, status, error=str(error))
+def _give_up(books: Settlement, error: BaseException) -> None:
+    """Close the books on a request that got no answer, and say whose doing that was."""
+    match error:
+        case OmniRouteError():
+            outcome = "failed" if books.attempts else "refused"
+            status = error.status if isinstance(error, UpstreamFailed) else 0
+            books.close(outcome, status, error=str(error))
+        case asyncio.CancelledError():
+            books.close("client_gone", 499)
+        case _:
+            books.close("failed", 500, error="The gateway failed on this request.")
 
 
 def _place(candidate: Candidate) -> tuple[str, str, str]:

@@ -1,134 +1,235 @@
 """The dry run is the run: over random configurations and states both name the same targets."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.omniroute.conftest import Answer, Bench, build_bench, chat_call
 from tests.support.builders import account, combo, node, reference, snapshot
 
+from omniroute.caller import Caller
+from omniroute.engine import Configuration, Engine
 from omniroute.errors import OmniRouteError
-from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
-from omniroute.routing.plan import Plan, RouteFacts, plan
+from omniroute.operations.routes import SimulateQuery, Simulation, simulate_route
+from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown, Health, Lockout
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import Combo, ComboStep
+from omniroute.storage.records import ComboStep
 from omniroute.upstream.send import OutboundRequest
 
-PREFIXES = ("one", "two", "three")
+NODES = ("one", "two")
+# Providers by the prefix that names them; two are nodes, two are of the catalogue.
+PROVIDERS = {"one": "one-one", "two": "two-two", "groq": "groq", "ds": "deepseek"}
+HOSTS = {
+    "one.test": "one-one",
+    "two.test": "two-two",
+    "api.groq.com": "groq",
+    "api.deepseek.com": "deepseek",
+    "in-process": "demo",
+}
 MODELS = ("x", "y")
 COMBOS = ("c0", "c1", "c2")
+ACCOUNTS = tuple(f"a{number}" for number in range(6))
 NOW_MS = 1_800_000_000_000
 
-accounts = st.lists(
-    st.tuples(st.sampled_from(PREFIXES), st.integers(1, 3), st.booleans()), max_size=6
+prefixes, model_names = st.sampled_from(sorted(PROVIDERS)), st.sampled_from(MODELS)
+models = st.one_of(
+    st.tuples(prefixes, model_names).map("/".join), st.sampled_from(["demo/echo", "demo/tools"])
 )
-models = st.tuples(st.sampled_from(PREFIXES), st.sampled_from(MODELS)).map("/".join)
-targets = st.one_of(models, st.sampled_from(COMBOS).map(reference))
-strategies = st.sampled_from(["priority", "random", "p2c"])
-combos = st.lists(st.tuples(st.lists(targets, max_size=4), strategies), min_size=3, max_size=3)
-places = st.tuples(st.sampled_from(PREFIXES), st.integers(0, 5), st.sampled_from(MODELS))
-troubles = st.lists(
-    st.tuples(st.sampled_from(["cooldown", "terminal", "lockout", "open"]), places), max_size=5
+accounts = st.lists(st.tuples(prefixes, st.integers(1, 3), st.booleans()), max_size=len(ACCOUNTS))
+steps = st.lists(st.one_of(models, st.sampled_from(COMBOS).map(reference)), max_size=4)
+limits = st.lists(st.sampled_from(sorted(PROVIDERS.values())), max_size=2, unique=True)
+combos = st.lists(
+    st.tuples(steps, limits, st.sampled_from(["priority", "random", "p2c"])),
+    min_size=len(COMBOS),
+    max_size=len(COMBOS),
+)
+untils = st.sampled_from([NOW_MS - 1, NOW_MS, NOW_MS + 1_000_000])
+places = st.tuples(prefixes.map(PROVIDERS.__getitem__), st.sampled_from(ACCOUNTS), model_names)
+breakers = st.builds(
+    Breaker,
+    tripped=st.booleans(),
+    probing=st.booleans(),
+    last_failure_ms=st.sampled_from([NOW_MS, NOW_MS - BREAKER_RESET_MS]),
+)
+cooldowns = st.builds(
+    Cooldown,
+    until_ms=untils,
+    level=st.just(1),
+    reason=st.just("server_error"),
+    message=st.just(""),
+    status=st.just(500),
+    terminal=st.sampled_from([None, None, "banned"]),
+)
+lockouts = st.builds(Lockout, until_ms=untils, failures=st.just(1), reason=st.just("not_found"))
+states = st.tuples(
+    st.dictionaries(st.sampled_from(sorted(PROVIDERS.values())), breakers, max_size=2),
+    st.dictionaries(st.sampled_from(ACCOUNTS), cooldowns, max_size=3),
+    st.dictionaries(places, lockouts, max_size=3),
+)
+keys = st.builds(
+    Caller,
+    door=st.just("http"),
+    key_id=st.just("key-1"),
+    allowed_models=st.sampled_from([(), (), ("c*",), ("one/*", "auto", "c0")]),
+    allowed_connections=st.one_of(
+        st.just(()), st.lists(st.sampled_from(ACCOUNTS), min_size=1).map(tuple)
+    ),
 )
 asked = st.one_of(models, st.sampled_from([*COMBOS, "auto"]))
 
+Owned: TypeAlias = Sequence[tuple[str, int, bool]]
+Named: TypeAlias = Sequence[tuple[Sequence[str | ComboStep], Sequence[str], str]]
+State: TypeAlias = tuple[
+    Mapping[str, Breaker], Mapping[str, Cooldown], Mapping[tuple[str, str, str], Lockout]
+]
+Place: TypeAlias = tuple[str, str, str]
+"""Provider, model, account."""
 
-def build_world(
-    owned: Sequence[tuple[str, int, bool]],
-    named: Sequence[tuple[Sequence[str | ComboStep], str]],
-) -> Snapshot:
-    made: list[Combo] = [
-        combo(name, *steps, strategy=strategy)
-        for name, (steps, strategy) in zip(COMBOS, named, strict=True)
-    ]
+
+def build_world(owned: Owned, named: Named) -> Snapshot:
+    """A configuration in which the key of each account is its name."""
     return snapshot(
-        nodes=[node(prefix, base_url=f"http://{prefix}.test/v1") for prefix in PREFIXES],
+        nodes=[node(prefix, base_url=f"http://{prefix}.test/v1") for prefix in NODES],
         accounts=[
-            account(
-                f"{prefix}-{prefix}",
-                f"a{number}",
+            msgspec.structs.replace(
+                account(PROVIDERS[prefix], name, default_model="x"),
+                api_key=name,
                 priority=priority,
                 is_active=active,
-                default_model="x",
             )
-            for number, (prefix, priority, active) in enumerate(owned)
+            for name, (prefix, priority, active) in zip(ACCOUNTS, owned, strict=False)
         ],
-        combos=made,
+        combos=[
+            combo(name, *steps, allowed_providers=tuple(only), strategy=strategy)
+            for name, (steps, only, strategy) in zip(COMBOS, named, strict=True)
+        ],
     )
 
 
-def build_health(found: Sequence[tuple[str, tuple[str, int, str]]]) -> HealthView:
-    breakers, cooldowns, lockouts = {}, {}, {}
-    for kind, (prefix, number, model) in found:
-        provider, connection = f"{prefix}-{prefix}", f"a{number}"
-        if kind == "open":
-            breakers[provider] = Breaker(tripped=True, last_failure_ms=NOW_MS)
-        elif kind == "lockout":
-            lockouts[provider, connection, model] = Lockout(
-                until_ms=NOW_MS + 10**6, failures=1, reason="unknown_model"
-            )
-        else:
-            cooldowns[connection] = Cooldown(
-                until_ms=NOW_MS + 10**6,
-                level=1,
-                reason="server_error",
-                message="",
-                status=500,
-                terminal="banned" if kind == "terminal" else None,
-            )
-    return HealthView(NOW_MS, breakers, cooldowns, lockouts)
+def put(health: Health, state: State) -> None:
+    """Bring health into a state."""
+    health._breakers, health._cooldowns, health._lockouts = map(dict, state)  # type: ignore[assignment]
 
 
-def with_health(made: Bench, view: HealthView) -> None:
-    """Put a pipeline's health into a state."""
-    made.health._breakers = dict(view.breakers)
-    made.health._cooldowns = dict(view.cooldowns)
-    made.health._lockouts = dict(view.lockouts)
+def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
+    """What the operation says. It stands on the planner and the configuration only."""
+    configuration = Configuration(cast("Any", None))
+    configuration._snapshot = made.pipeline.snapshot()
+    absent = cast("Any", None)
+    engine = Engine(
+        version="0",
+        database=absent,
+        journal=absent,
+        configuration=configuration,
+        admission=absent,
+        health=made.health,
+        ledger=made.ledger,
+        chat=made.pipeline,
+        now_ms=made.pipeline.now_ms,
+        new_id=absent,
+        new_api_key=absent,
+        machine_id="",
+        started_at_ms=0,
+    )
+    query = SimulateQuery(model=model, prompt_token_estimate=10)
+    return asyncio.run(simulate_route(engine, caller, query))
 
 
-def context_overflow(_: OutboundRequest) -> Answer:
-    """A failure that leaves no mark on anybody's health and moves to the next target."""
-    body = msgspec.json.encode({"error": {"message": "x", "code": "context_length_exceeded"}})
-    return Answer(400, {}, (body,))
+def called(request: OutboundRequest) -> Place:
+    """Who was really called, read from what left."""
+    host = request.url.split("/")[2]
+    key = request.headers.get("authorization", "Bearer demo").removeprefix("Bearer ")
+    return HOSTS[host], msgspec.json.decode(request.body or b"")["model"], key
+
+
+def compare(
+    world: Snapshot,
+    state: State,
+    caller: Caller,
+    model: str,
+    seed: int,
+    answers: Callable[[OutboundRequest], Answer],
+) -> tuple[list[Place], list[Place]]:
+    """What is simulated and what is called; refusals must be the same."""
+    made = build_bench(world, answers, seed=seed)
+    made = dataclasses.replace(made, pipeline=dataclasses.replace(made.pipeline, demo=made.gate))
+    put(made.health, state)
+    path: list[Place] = []
+    told: OmniRouteError | None = None
+    try:
+        simulation = simulated(made, caller, model)
+        path = [(row.provider, row.model, row.connection) for row in simulation.simulated_path]
+    except OmniRouteError as refused:
+        told = refused
+    assert made.gate.asked == []
+    try:
+        asyncio.run(made.pipeline.complete(chat_call(model, caller=caller)))
+    except OmniRouteError as error:
+        if told is not None:
+            assert (type(error), str(error), error.code) == (type(told), str(told), told.code)
+    run = [called(request) for request in made.gate.asked]
+    trace = msgspec.json.decode(made.records[0].trace.data, type=RouteTrace)
+    assert [(row.provider, row.model, row.connection) for row in trace.attempts] == run
+    assert (made.ledger.open_reservations, len(made.records)) == (0, 1)
+    event(f"{min(len(path), 3)} targets or more" if path else "refused")
+    return path, run
+
+
+def error(status: int, code: str = "") -> Answer:
+    return Answer(status, {}, (msgspec.json.encode({"error": {"message": "x", "code": code}}),))
+
+
+STATUSES = (401, 402, 403, 429, 500, 503, 529)
 
 
 @settings(max_examples=150, deadline=None)
-@given(owned=accounts, named=combos, found=troubles, model=asked, seed=st.integers(0, 2**31))
-def test_the_plan_names_what_the_run_tries(
-    owned: list[tuple[str, int, bool]],
-    named: list[tuple[list[Any], str]],
-    found: list[tuple[str, tuple[str, int, str]]],
+@given(accounts, combos, states, keys, asked, st.integers(0, 2**31), st.permutations(STATUSES))
+def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
+    owned: Owned,
+    named: Named,
+    state: State,
+    caller: Caller,
     model: str,
     seed: int,
+    failures: Sequence[int],
 ) -> None:
-    world, view = build_world(owned, named), build_health(found)
-    made: Bench = build_bench(world, context_overflow, seed=seed)
-    with_health(made, view)
-    try:
-        planned: Plan | None = plan(RouteFacts(model=model), world, view, seed)
-    except OmniRouteError as refused:
-        planned, told = None, str(refused)
-    try:
-        asyncio.run(made.pipeline.complete(chat_call(model)))
-        heard = None
-    except OmniRouteError as error:
-        heard = str(error)
-    trace = msgspec.json.decode(made.records[0].trace.data, type=RouteTrace)
-    if planned is None:
-        assert (trace.attempts, heard) == ((), told)
-        return
-    assert trace.plan == planned
-    tried = [(row.provider, row.model, row.connection) for row in trace.attempts]
-    candidates = [(row.provider, row.model, row.connection) for row in planned.candidates]
-    assert tried[:1] == candidates[:1]
-    expected: list[tuple[str, str, str]] = []
-    for place in candidates:
-        if place[:2] not in {(provider, name) for provider, name, _ in expected}:
-            expected.append(place)
-    assert tried == expected
-    assert (heard is None) == any(provider == "demo" for provider, _, _ in candidates)
-    assert made.ledger.open_reservations == 0
+    def answers(request: OutboundRequest) -> Answer:
+        return error(failures[len(request.url + str(request.headers)) % len(failures)])
+
+    path, run = compare(build_world(owned, named), state, caller, model, seed, answers)
+    assert run == path
+
+
+@settings(max_examples=100, deadline=None)
+@given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
+def test_what_answers_at_once_is_the_first_of_the_dry_run(
+    owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int
+) -> None:
+    reply = {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
+    body = msgspec.json.encode(reply)
+    path, run = compare(
+        build_world(owned, named), state, caller, model, seed, lambda _: Answer(pieces=(body,))
+    )
+    assert run == path[:1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
+def test_a_failure_of_the_target_passes_over_its_other_accounts(
+    owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int
+) -> None:
+    path, run = compare(
+        build_world(owned, named),
+        state,
+        caller,
+        model,
+        seed,
+        lambda _: error(400, "context_length_exceeded"),
+    )
+    first_of_each = {(provider, name): (provider, name, key) for provider, name, key in path[::-1]}
+    assert run == sorted(first_of_each.values(), key=path.index)
