@@ -45,7 +45,7 @@ def serve(
 
     settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
     configure_logs(settings.log_level, settings.log_format)
-    run(serve_until_stopped(settings, print))
+    run(serve_until_stopped(settings, _say))
 
 
 @app.command
@@ -86,7 +86,7 @@ def demo(
 
     settings = load_settings(os.environ)
     base_url = (url or settings.public_url).rstrip("/")
-    run(send_through_all_doors(base_url, key or settings.api_key, model, text, print))
+    run(send_through_all_doors(base_url, key or settings.api_key, model, text, _say))
 
 
 @app.command
@@ -104,7 +104,12 @@ def upstream(
     from omniroute_app.runner import run
     from omniroute_app.serve import serve_upstream
 
-    run(serve_upstream(host, port, print))
+    run(serve_upstream(host, port, _say))
+
+
+def _say(text: str) -> None:
+    """Print at once, also into a pipe or a file."""
+    print(text, flush=True)
 
 
 def main() -> None:

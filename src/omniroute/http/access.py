@@ -23,12 +23,13 @@ _FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
 def route_class(path: str, method: str) -> RouteClass:
     """The class of a canonical path. What nothing else claims is management: closed by default."""
     reads = method in ("GET", "HEAD", "OPTIONS")
-    if path == "/" or _under(path, _PUBLIC) or (reads and _under(path, _PUBLIC_READS)):
+    if path == "/" or is_under(path, _PUBLIC) or (reads and is_under(path, _PUBLIC_READS)):
         return "PUBLIC"
-    return "CLIENT_API" if _under(path, _CLIENT) else "MANAGEMENT"
+    return "CLIENT_API" if is_under(path, _CLIENT) else "MANAGEMENT"
 
 
-def _under(path: str, prefixes: Sequence[str]) -> bool:
+def is_under(path: str, prefixes: Sequence[str]) -> bool:
+    """Whether a path is one of `prefixes` or below it."""
     return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
 
 

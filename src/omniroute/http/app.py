@@ -73,6 +73,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             version=engine.version,
             description="One local-first gateway between agents and models.",
             path="/docs",
+            use_handler_docstrings=True,
             render_plugins=[PlainPage(), JsonRenderPlugin(path="/openapi.json")],
         ),
         request_max_body_size=None,  # the edge counts, for every door alike

@@ -33,12 +33,14 @@ class PlainPage(OpenAPIRenderPlugin):
 def page(document: dict[str, Any]) -> str:
     """An OpenAPI document as HTML."""
     info = document["info"]
+    schemas = document.get("components", {}).get("schemas", {})
     by_tag: dict[str, list[str]] = {}
     for path, methods in document.get("paths", {}).items():
         for method, operation in methods.items():
             if isinstance(operation, dict) and "responses" in operation:
                 tag = (operation.get("tags") or ["Other"])[0]
-                by_tag.setdefault(tag, []).append(_operation(path, method, operation))
+                row = _operation(path, method, operation, schemas)
+                by_tag.setdefault(tag, []).append(row)
     sections = "".join(
         f"<h2>{escape(tag)}</h2>{''.join(rows)}" for tag, rows in sorted(by_tag.items())
     )
@@ -52,18 +54,73 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(status)}</code><td>{escape(answer.get('description') or '')}"
-        for status, answer in sorted(operation["responses"].items())
-    )
-    parameters = "".join(
-        f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}"
+def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    told = operation.get("description") or operation.get("summary") or ""
+    parameters = [
+        (one["name"], f"{one['in']}, {_type(one.get('schema') or {})}", one.get("required"))
         for one in operation.get("parameters") or []
-    )
-    told = operation.get("description") or ""
+    ]
+    body = _json_schema(operation.get("requestBody") or {})
+    answers = [
+        (status, answer.get("description") or "", _json_schema(answer))
+        for status, answer in sorted(operation["responses"].items())
+    ]
+    parts = [
+        _fields("Parameters", parameters),
+        _fields("Body", _members(body, schemas)),
+        *(
+            f"<h4>{escape(status)} {escape(text)}</h4>{_fields('', _members(schema, schemas))}"
+            for status, text, schema in answers
+        ),
+    ]
     return (
         f"<details><summary><b class=m>{method.upper()}</b><code>{escape(path)}</code>"
-        f"<p class=s>{escape(operation.get('summary') or '')}</p></summary>"
-        f"<p>{escape(told)}</p><table>{parameters}{rows}</table></details>"
+        f"<p class=s>{escape(told)}</p></summary>{''.join(parts)}</details>"
     )
+
+
+Field = tuple[str, str, object]
+"""Name, type in words, and whether it is required."""
+
+
+def _fields(title: str, fields: list[Field]) -> str:
+    if not fields:
+        return ""
+    head = f"<h4>{escape(title)}</h4>" if title else ""
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code><td>{escape(kind)}<td>{'required' if required else ''}"
+        for name, kind, required in fields
+    )
+    return f"{head}<table>{rows}</table>"
+
+
+def _json_schema(holder: dict[str, Any]) -> dict[str, Any]:
+    for media in (holder.get("content") or {}).values():
+        schema: dict[str, Any] = media.get("schema") or {}
+        return schema
+    return {}
+
+
+def _members(schema: dict[str, Any], schemas: dict[str, Any]) -> list[Field]:
+    if "$ref" in schema:
+        schema = schemas.get(schema["$ref"].rsplit("/", 1)[1], {})
+    required = schema.get("required") or []
+    return [
+        (name, _type(member), name in required)
+        for name, member in (schema.get("properties") or {}).items()
+    ]
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[1].rsplit("_", 1)[-1]
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    several = schema.get("oneOf") or schema.get("anyOf")
+    if several:
+        return " | ".join(_type(one) for one in several)
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items') or {})}"
+    kind = schema.get("type", "any")
+    return " | ".join(kind) if isinstance(kind, list) else str(kind)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omniroute.errors import OmniRouteError, PayloadTooLarge, ShuttingDown
-from omniroute.http.access import headers_of, route_class
+from omniroute.http.access import headers_of, is_under, route_class
 from omniroute.http.dialect_errors import error_body
 from omniroute.http.errors import retry_headers, status_of
 from omniroute.http.paths import canonical_path
@@ -97,12 +97,12 @@ class Edge:
         if self.draining:
             await _refuse(scope, send, ShuttingDown("The gateway is shutting down."))
             return
-        if scope["method"] == "OPTIONS" and not path.startswith("/a2a"):
+        if scope["method"] == "OPTIONS" and not is_under(path, ("/a2a",)):
             # With an origin the headers are on every answer already.
             extra = {} if "origin" in headers else self.cors.headers(headers)
             await _respond(send, 204, b"", extra)
             return
-        if path.startswith(self.own_limits):
+        if is_under(path, self.own_limits):
             await self.app(scope, receive, send)
             return
         limit = self.max_body_bytes
@@ -110,7 +110,7 @@ class Edge:
             f"The body is over {limit} bytes. Send less, or raise MAX_BODY_SIZE_BYTES."
         )
         declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isdecimal() and int(declared) > limit:
             await _refuse(scope, send, too_large)
             return
         await self.app(scope, _bounded(receive, limit, too_large), send)

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
@@ -11,6 +10,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.health_page import HealthPage, health_page
+from omniroute.http.problems import delete, get, patch, post
 from omniroute.operations import combos, connections, health, keys, nodes, routes, settings
 
 

@@ -249,12 +249,13 @@ def told(trace: RouteTrace) -> str:
         lines.append(f"Waited {trace.waited_ms} ms for an account's pause to end.")
     for attempt in trace.attempts:
         name = f"{attempt.provider}/{attempt.model} on '{attempt.connection_name}'"
+        lines.append(f"Attempt {attempt.number}: {name}, because: {'; '.join(attempt.reasons)}.")
         if attempt.verdict is None:
-            lines.append(f"Attempt {attempt.number}: {name} answered ({attempt.duration_ms} ms).")
+            lines.append(f"It answered ({attempt.duration_ms} ms).")
         else:
             lines.append(
-                f"Attempt {attempt.number}: {name} failed with {attempt.status} "
-                f"({attempt.verdict}: {attempt.error}); then: {attempt.action}."
+                f"It failed with {attempt.status} ({attempt.verdict}: {attempt.error}); "
+                f"then: {attempt.action}."
             )
     cost = "unknown" if trace.cost_micro_usd is None else f"${trace.cost_micro_usd / 1e6:.6f}"
     lines.append(

@@ -204,6 +204,8 @@ async def _prime(response: OutboundResponse, flow: Flow[OutT]) -> Begun[OutT]:
             primed = primed + flow.feed(chunk)
             if flow.content or flow.failure is not None or flow.done:
                 break
+        else:
+            primed = primed + flow.flush()
     except TransportFailed as error:
         raise _transport_failure(error) from error
     except MalformedReply as error:

@@ -236,7 +236,7 @@ class ChatPipeline:
                     yield pending
                 chunk = await anext(begun.chunks, None)
                 if chunk is None:
-                    pending = pending[:0]
+                    pending = flow.flush()
                     break
                 pending = flow.feed(chunk)
             self._end(books, to, flow)

@@ -60,8 +60,15 @@ class Flow(Protocol[OutT]):
             MalformedReply: the bytes are not the upstream's dialect.
         """
 
+    def flush(self) -> OutT:
+        """The upstream has ended: what was held back for an end of frame that never came.
+
+        Raises:
+            MalformedReply: as for `feed`.
+        """
+
     def close(self) -> OutT:
-        """What is left to hand on when the upstream has ended properly."""
+        """What ends the caller's stream when the upstream has ended properly."""
 
     def fail(self, error: ErrorFacts) -> OutT:
         """What ends the caller's stream honestly after a failure."""
@@ -99,8 +106,11 @@ class RelayFlow:
         self.tokens_seen += chunk.count(b"data:")
         return self._relay.feed(chunk)
 
-    def close(self) -> bytes:
+    def flush(self) -> bytes:
         return self._relay.close()
+
+    def close(self) -> bytes:
+        return b""
 
     def fail(self, error: ErrorFacts) -> bytes:
         return self._codec.encoder(include_usage=False).fail(error)
@@ -131,8 +141,11 @@ class EventFlow:
     def feed(self, chunk: bytes) -> list[Event]:
         return self._decode(self._splitter.feed(chunk))
 
-    def close(self) -> list[Event]:
+    def flush(self) -> list[Event]:
         return self._decode(self._splitter.close())
+
+    def close(self) -> list[Event]:
+        return []
 
     def fail(self, error: ErrorFacts) -> list[Event]:
         return [Failed(error.message, error.status, error.type, error.code)]
@@ -190,8 +203,11 @@ class TranslatedFlow:
     def feed(self, chunk: bytes) -> bytes:
         return self._encode(self._events.feed(chunk))
 
+    def flush(self) -> bytes:
+        return self._encode(self._events.flush())
+
     def close(self) -> bytes:
-        return self._encode(self._events.close()) + self._encoder.close()
+        return self._encoder.close()
 
     def fail(self, error: ErrorFacts) -> bytes:
         return self._encoder.fail(error)
