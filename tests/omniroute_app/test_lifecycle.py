@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from tests.omniroute_app.conftest import configure, new_database
 from tests.support.processes import Gateway, Upstream
@@ -55,6 +56,23 @@ def test_a_client_that_hangs_up_before_the_first_byte_leaves_nothing_behind(
     with pytest.raises(httpx.ReadTimeout):
         client.post("/v1/chat/completions", json=body, timeout=0.3)
     eventually(lambda: health(client)["ledger"]["openReservations"] == 0)
+
+
+def test_aborted_streams_leak_no_sockets(client: httpx.Client, gateway: Gateway) -> None:
+    handle = psutil.Process(gateway.pid)
+
+    def abort(count: int) -> None:
+        for number in range(count):
+            body = {**BODY, "model": ("oai", "ant")[number % 2] + "/slow-20"}
+            with client.stream("POST", "/v1/chat/completions", json=body) as response:
+                received = response.iter_bytes()
+                assert next(received)
+        eventually(lambda: health(client)["ledger"]["openReservations"] == 0)
+
+    abort(10)
+    warm = handle.num_fds()
+    abort(30)
+    eventually(lambda: handle.num_fds() <= warm + 2)
 
 
 @pytest.fixture
@@ -128,3 +146,27 @@ def test_a_graceful_stop_lets_a_stream_finish(own_gateway: Callable[[], Gateway]
     )
     assert text.endswith("58 59")
     assert gateway.stop() == 0
+
+
+KEEPALIVES = {
+    "/v1/chat/completions": ('"omniroute-keepalive"', "data: [DONE]"),
+    "/v1/messages": ("event: ping", "message_stop"),
+}
+
+
+@pytest.mark.slow
+def test_a_silent_stream_is_kept_alive_in_its_dialect(tmp_path: Path) -> None:
+    body = {
+        "model": "demo/slow-300",
+        "max_tokens": 50,
+        "stream": True,
+        "messages": [{"role": "user", "content": "one two three"}],
+    }
+    with (
+        Gateway(tmp_path, environ={"SSE_HEARTBEAT_INTERVAL_MS": "50"}) as process,
+        httpx.Client(base_url=process.url, timeout=30) as client,
+    ):
+        for path, (frame, ending) in KEEPALIVES.items():
+            text = client.post(path, json=body).text
+            assert text.count(frame) >= 4
+            assert text.rindex(frame) < text.rindex(ending)

@@ -1,10 +1,10 @@
 """Who may reach which route: classes of routes, what counts as local, and operators. 02 §2."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from omniroute.caller import Caller
 from omniroute.errors import Forbidden, Unauthenticated
@@ -17,6 +17,7 @@ Scope: TypeAlias = Mapping[str, Any]
 _PUBLIC_READS = ("/api/monitoring/health",)
 _PUBLIC = ("/health", "/docs", "/openapi.json", "/.well-known", "/a2a")
 _CLIENT = ("/v1",)
+_HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")
 _FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
 
 
@@ -49,9 +50,7 @@ def is_local_address(address: str, trusted: Sequence[str] = ()) -> bool:
         return False
     mapped = getattr(ip, "ipv4_mapped", None)
     ip = mapped or ip
-    return ip.is_loopback or any(
-        ip.version == net.version and ip in net for net in map(ip_network, trusted)
-    )
+    return ip.is_loopback or any(ip in ip_network(network, strict=False) for network in trusted)
 
 
 def is_loopback(scope: Scope, trusted: Sequence[str] = ()) -> bool:
@@ -71,8 +70,10 @@ def is_loopback(scope: Scope, trusted: Sequence[str] = ()) -> bool:
 
 
 def _is_local_host(host: str) -> bool:
-    name = host.rsplit("]", 1)[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
-    return name.lower() == "localhost" or is_local_address(name)
+    found = _HOST.fullmatch(host)
+    return found is not None and (
+        found["name"].lower() == "localhost" or is_local_address(found["name"])
+    )
 
 
 def _names_only_local(value: str, trusted: Sequence[str]) -> bool:
@@ -147,8 +148,7 @@ class Access:
         origin = headers.get("origin")
         if origin is None or self.may_read(origin):
             return
-        host = urlsplit(origin).netloc
-        if not _is_local_host(host):
+        if not _is_local_host(origin.partition("://")[2]):
             raise Forbidden(
                 f"Pages of {origin} may not use the gateway without an API key. Allow the origin "
                 "with CORS_ALLOWED_ORIGINS.",

@@ -112,13 +112,16 @@ def _in_tree(
     cause = error.__cause__ or error.__context__
     if isinstance(cause, PayloadTooLarge):
         return cause
-    if isinstance(error, ValidationException):
-        return _validation(error)
     if not isinstance(error, HTTPException):
         return None
+    refused = _refused(request, access, engine)
+    if refused is not None:
+        return refused
+    if isinstance(error, ValidationException):
+        return _validation(error)
     path = request.scope["path"]
     if error.status_code == 404:
-        return _unknown_route(request, access, engine)
+        return NotFound(f"There is nothing at '{path}'.", code="not_found")
     if error.status_code == 405:
         return MethodNotAllowed(f"'{path}' does not answer {request.method}.")
     if error.status_code == 400:
@@ -146,15 +149,14 @@ def _methods(app: Litestar, path: str) -> set[str]:
     return found
 
 
-def _unknown_route(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError:
-    path = request.scope["path"]
-    if route_class(path, request.method) == "MANAGEMENT":
-        # Strangers learn nothing about which management routes exist.
+def _refused(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError | None:
+    """Strangers learn nothing about management routes: not which exist, not what they take."""
+    if route_class(request.scope["path"], request.method) == "MANAGEMENT":
         try:
             access.operator(request.scope, engine.snapshot)
         except OmniRouteError as refused:
             return refused
-    return NotFound(f"There is nothing at '{path}'.", code="not_found")
+    return None
 
 
 def _validation(error: ValidationException) -> OmniRouteError:

@@ -1,0 +1,218 @@
+"""Every route behind its door: who gets in, and in which words the others are turned away."""
+
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.types.internal_types import PathParameterDefinition
+from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
+
+from omniroute.http.access import Access, RouteClass, route_class
+from omniroute.http.app import build_http
+
+pytestmark = pytest.mark.anyio
+
+Route = tuple[str, str]
+"""Method and path."""
+
+
+def routes(app: Litestar) -> list[Route]:
+    """Every route of the application, parameters filled in."""
+    found: set[Route] = set()
+    for route in app.routes:
+        path = "/" + "/".join(
+            "some-id" if isinstance(part, PathParameterDefinition) else part
+            for part in route.path_components
+        )
+        methods: set[str] = set(getattr(route, "methods", ()))
+        found |= {(method, path) for method in methods - {"OPTIONS"}}
+    return sorted(found)
+
+
+def app_of(site: Site) -> Litestar:
+    return build_http(site.engine, Access(site.engine.admission), None)
+
+
+async def ask(client: httpx.AsyncClient, route: Route, **more: Any) -> httpx.Response:
+    method, path = route
+    return await client.request(method, path, **more)
+
+
+async def test_every_route_is_in_a_class_and_answers_whoever_may_ask(site: OpenSite) -> None:
+    seen: set[RouteClass] = set()
+    async with site() as gateway, gateway.as_peer() as client:
+        for method, path in routes(app_of(gateway)):
+            response = await client.request(method, path, content=b"{}")
+            expected = route_class(path, method)
+            seen.add(expected)
+            assert response.headers["x-omniroute-route-class"] == expected, path
+            assert response.status_code not in (401, 403, 405, 500), (method, path, response.text)
+    assert seen == {"PUBLIC", "CLIENT_API", "MANAGEMENT"}
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{", b""], ids=["empty", "malformed", "none"])
+async def test_strangers_see_the_same_401_on_every_management_route(
+    site: OpenSite, body: bytes
+) -> None:
+    async with site() as gateway, gateway.as_peer(ELSEWHERE) as client:
+        managed = [
+            one for one in routes(app_of(gateway)) if route_class(one[1], one[0]) == "MANAGEMENT"
+        ]
+        probes = [*managed, ("GET", "/api/nothing"), ("PATCH", "/api/combos"), ("GET", "/nothing")]
+        answers = {
+            route: await ask(
+                client, route, content=body, headers={"content-type": "application/json"}
+            )
+            for route in probes
+        }
+        told = {
+            route: (one.status_code, one.json()["error"]["code"]) for route, one in answers.items()
+        }
+    assert told == dict.fromkeys(probes, (401, "AUTH_001"))
+
+
+async def test_strangers_need_a_key_for_the_model_apis_where_one_is_required(
+    site: OpenSite,
+) -> None:
+    async with site(REQUIRE_API_KEY="true") as gateway, gateway.as_peer(ELSEWHERE) as client:
+        client_api = [one for one in routes(app_of(gateway)) if one[1].startswith("/v1")]
+        for route in client_api:
+            response = await ask(client, route, content=b"{")
+            assert response.status_code == 401, route
+
+
+async def test_a_key_gets_in_by_its_scopes(site: OpenSite) -> None:
+    async with site(REQUIRE_API_KEY="true") as gateway, gateway.as_peer() as operator:
+        made = {
+            name: (await operator.post("/api/keys", json={"name": name, "scopes": scopes})).json()
+            for name, scopes in {"plain": [], "manager": ["manage"]}.items()
+        }
+        async with gateway.as_peer(ELSEWHERE) as client:
+            told = {
+                (name, path): (
+                    await client.get(path, headers={"authorization": f"Bearer {key['key']}"})
+                ).status_code
+                for name, key in made.items()
+                for path in ("/v1/models", "/api/combos")
+            }
+            unknown = await client.get("/api/combos", headers={"authorization": "Bearer nobody"})
+            await operator.delete(f"/api/keys/{made['manager']['id']}")
+            gone = await client.get(
+                "/v1/models", headers={"authorization": f"Bearer {made['manager']['key']}"}
+            )
+    assert told == {
+        ("plain", "/v1/models"): 200,
+        ("plain", "/api/combos"): 403,
+        ("manager", "/v1/models"): 200,
+        ("manager", "/api/combos"): 200,
+    }
+    assert (unknown.status_code, gone.status_code) == (403, 401)
+
+
+PAGES = {
+    "a page of another site": ("https://evil.example", 403),
+    "a page of nowhere": ("null", 403),
+    "a page that only looks local": ("http://localhost.evil.example", 403),
+    "a page with a name before the host": ("http://localhost:1@evil.example", 403),
+    "a host in broken brackets": ("http://[::1", 403),
+    "a host behind brackets": ("http://[::1]evil.example", 403),
+    "a page of this machine": ("http://localhost:3000", 200),
+    "a page of this machine over IPv6": ("http://[::1]:3000", 200),
+}
+
+
+@pytest.mark.parametrize(("origin", "status"), PAGES.values(), ids=PAGES)
+async def test_pages_of_other_sites_may_not_use_the_gateway_without_a_key(
+    site: OpenSite, origin: str, status: int
+) -> None:
+    async with site() as gateway, gateway.as_peer() as client:
+        answers = [
+            await client.get(path, headers={"origin": origin})
+            for path in ("/v1/models", "/api/combos")
+        ]
+        chat = await client.post(
+            "/v1/chat/completions",
+            json={"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]},
+            headers={"origin": origin},
+        )
+    assert [response.status_code for response in (*answers, chat)] == [status] * 3
+
+
+ABSENT: dict[str, tuple[Route, int, dict[str, Any]]] = {
+    "an unknown model API": (
+        ("GET", "/v1/nothing"),
+        404,
+        {
+            "error": {
+                "message": "There is nothing at '/v1/nothing'.",
+                "type": "invalid_request_error",
+                "code": "not_found",
+                "param": None,
+            }
+        },
+    ),
+    "an unknown management route": (
+        ("GET", "/api/nothing"),
+        404,
+        {"error": "There is nothing at '/api/nothing'."},
+    ),
+    "another method of a model API": (
+        ("GET", "/v1/chat/completions"),
+        405,
+        {
+            "error": {
+                "message": "'/v1/chat/completions' does not answer GET.",
+                "type": "invalid_request_error",
+                "code": "method_not_allowed",
+                "param": None,
+            }
+        },
+    ),
+    "another method of a management route": (
+        ("PUT", "/api/combos"),
+        405,
+        {"error": "'/api/combos' does not answer PUT."},
+    ),
+}
+
+
+@pytest.mark.parametrize(("route", "status", "body"), ABSENT.values(), ids=ABSENT)
+async def test_what_is_not_there_is_told_in_the_dialect_of_its_path(
+    site: OpenSite, route: Route, status: int, body: dict[str, Any]
+) -> None:
+    async with site() as gateway, gateway.as_peer() as client:
+        response = await ask(client, route)
+    assert (response.status_code, response.json()) == (status, body)
+
+
+async def test_anthropics_paths_speak_anthropic(site: OpenSite) -> None:
+    async with site() as gateway, gateway.as_peer() as client:
+        missing = await client.get("/v1/messages/nothing")
+        wrong = await client.get("/v1/messages")
+        broken = await client.post("/v1/messages", content=b"{")
+    told = [(one.status_code, one.json()["error"]["type"]) for one in (missing, wrong, broken)]
+    assert told == [
+        (404, "not_found_error"),
+        (405, "invalid_request_error"),
+        (400, "invalid_request_error"),
+    ]
+    assert missing.json()["request_id"] == missing.headers["x-request-id"]
+
+
+ALLOWED = {
+    "/v1/chat/completions": {"OPTIONS", "POST"},
+    "/v1/models": {"GET", "OPTIONS"},
+    "/api/combos": {"GET", "OPTIONS", "POST"},
+    "/api/combos/some-id": {"DELETE", "GET", "OPTIONS"},
+}
+
+
+@pytest.mark.parametrize(("path", "methods"), ALLOWED.items(), ids=ALLOWED)
+async def test_a_method_that_is_not_answered_hears_which_are(
+    site: OpenSite, path: str, methods: set[str]
+) -> None:
+    async with site() as gateway, gateway.as_peer() as client:
+        response = await client.put(path)
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == methods
