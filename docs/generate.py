@@ -15,6 +15,7 @@ from omniroute.http.chat_routes import ROUTES
 from omniroute.http.errors import status_of
 from omniroute.http.management import MANAGEMENT
 from omniroute.http.model_routes import model_route, models_route
+from omniroute.http.token_routes import count_tokens_route
 from omniroute.routing.verdicts import OTHERWISE, TABLE
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings
@@ -77,7 +78,7 @@ def http() -> str:
     rows: list[tuple[str, str, str, str]] = []
     for path, (_, _, description) in ROUTES.items():
         rows.append(("POST", path, route_class(path, "POST"), description))
-    for handler in (models_route, model_route, *MANAGEMENT):
+    for handler in (models_route, model_route, count_tokens_route, *MANAGEMENT):
         if not handler.include_in_schema:
             continue
         path = min(handler.paths)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from omniroute.chat import ChatReply, ChatRequest, Collector, Event, TextDelta, Usage
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.errors import UpstreamFailed
 from omniroute.operations import chat
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.estimate import input_tokens, price_for
@@ -29,13 +29,11 @@ class Options(Struct, frozen=True):
 async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
     """Stream the model's text through `emit`; the metadata tells route, cost and verdict."""
     options = convert_input(Options, _known(request.options))
-    if options.budget is not None and options.budget <= 0:
-        raise InvalidRequest("'budget' must be more than 0.", param="budget")
     call = ChatCall(
         request_id=engine.new_id(),
         caller=request.caller,
         request=ChatRequest(model=options.combo or options.model, messages=request.messages),
-        max_cost_micro_usd=None if options.budget is None else int(options.budget * 1_000_000),
+        max_cost_micro_usd=chat.budget_micro_usd(options.budget),
     )
     answer = await chat.stream_events(engine, call)
     reply = await _read(answer, emit)

@@ -72,6 +72,27 @@ def test_a_bad_request_names_its_fault(
     assert response.headers["x-request-id"]
 
 
+COUNTS: dict[str, tuple[Any, int]] = {
+    "no model": ({"messages": HELLO}, 200),
+    "a model nobody has": ({"model": "nobody/x", "messages": HELLO}, 200),
+    "an upstream that is down": ({"model": "dead/echo", "messages": HELLO}, 200),
+    "no messages": ({"model": "demo/echo"}, 400),
+    "an array": ([], 400),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), COUNTS.values(), ids=COUNTS)
+def test_counting_never_fails_because_of_an_upstream(
+    client: httpx.Client, body: Any, status: int
+) -> None:
+    response = client.post("/v1/messages/count_tokens", json=body)
+    assert response.status_code == status
+    if status == 200:
+        assert response.json() == {"input_tokens": 2, "source": "estimated"}
+    else:
+        assert message_of(MESSAGES, response)
+
+
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 def test_unknown_fields_are_no_error(client: httpx.Client, path: str) -> None:
     body = {"model": "demo/echo", "max_tokens": 9, "messages": HELLO, "frobnicate": {"a": [1]}}

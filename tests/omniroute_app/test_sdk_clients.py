@@ -212,6 +212,19 @@ def test_reasoning_reaches_an_anthropic_client_as_thinking(
     assert kinds == ["thinking", "text"]
 
 
+COUNTS = {"the provider's own": ("ant", "provider", 3), "an estimate": ("oai", "estimated", 4)}
+
+
+@pytest.mark.parametrize(("prefix", "source", "tokens"), COUNTS.values(), ids=COUNTS)
+def test_anthropic_counts_tokens(
+    ant: anthropic.Anthropic, prefix: str, source: str, tokens: int
+) -> None:
+    counted = ant.messages.count_tokens(
+        model=f"{prefix}/echo", messages=[{"role": "user", "content": "one two three"}]
+    )
+    assert (counted.input_tokens, counted.to_dict()["source"]) == (tokens, source)
+
+
 def test_openai_model_list(oai: openai.OpenAI) -> None:
     ids = [model.id for model in oai.models.list()]
     assert "demo/echo" in ids

@@ -20,11 +20,12 @@ class Auth(StrEnum):
 class Provider(Struct, frozen=True, kw_only=True):
     """One upstream API. Holds facts only; behaviour lives with its dialect.
 
-    `base_url` may hold `{name}` fields that a connection's options fill in; `chat_path` and
-    `models_path` are appended to it. `env` are environment variables that commonly hold a key
-    for it, best first. `prices` is the provider's id in genai-prices. `probe_port` is set for
-    servers that run on the user's own machine. `families` are the beginnings of the model names
-    that are its own, where its price list names other services' models too.
+    `base_url` may hold `{name}` fields that a connection's options fill in; `chat_path`,
+    `models_path` and, where tokens can be counted, `count_path` are appended to it. `env` are
+    environment variables that commonly hold a key for it, best first. `prices` is the provider's
+    id in genai-prices; `families` are the beginnings of the model names that are its own, where
+    that price list names other services' models too. `probe_port` is set for servers that run on
+    the user's own machine.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     chat_path: str = "/chat/completions"
     models_path: str = "/models"
+    count_path: str | None = None
     env: tuple[str, ...] = ()
     prices: str | None = None
     families: tuple[str, ...] = ()

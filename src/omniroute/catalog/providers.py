@@ -36,6 +36,7 @@ _HOSTED = (
         auth=Auth.X_API_KEY,
         headers={"anthropic-version": "2023-06-01"},
         chat_path="/messages",
+        count_path="/messages/count_tokens",
         env=("ANTHROPIC_API_KEY",),
         prices="anthropic",
     ),

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal, TypeAlias
 
 from omniroute.caller import Caller
-from omniroute.errors import Forbidden, Unauthenticated
+from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
 from omniroute.pipeline.admission import Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
@@ -99,6 +99,16 @@ class Access:
     admission: Admission
     trusted_local: tuple[str, ...] = ()
     may_read: Callable[[str], bool] = lambda _origin: False
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_local:
+            try:
+                ip_network(network, strict=False)
+            except ValueError as error:
+                raise InvalidRequest(
+                    f"'{network}' is not a network. Set OMNIROUTE_TRUSTED_LOCAL_CIDRS to networks "
+                    "such as 172.17.0.0/16, by comma."
+                ) from error
 
     def client(self, scope: Scope, snapshot: Snapshot) -> Caller:
         """The caller of a model API.

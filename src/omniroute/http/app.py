@@ -29,6 +29,7 @@ from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.management import MANAGEMENT
 from omniroute.http.model_routes import model_route, models_route
 from omniroute.http.reply import ChatSurface
+from omniroute.http.token_routes import count_tokens_route
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             ),
             models_route,
             model_route,
+            count_tokens_route,
             *MANAGEMENT,
         ],
         dependencies={

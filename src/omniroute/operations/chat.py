@@ -9,6 +9,7 @@ from omniroute.chat import ChatRequest, Dialect, Event, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
+from omniroute.pipeline.token_count import TokenCount
 
 
 async def complete(engine: Engine, call: ChatCall) -> WholeAnswer:
@@ -36,6 +37,18 @@ async def stream_events(engine: Engine, call: ChatCall) -> StreamAnswer[list[Eve
         OmniRouteError: as for `stream_bytes`.
     """
     return await engine.chat.stream_events(call)
+
+
+async def count_tokens(engine: Engine, call: ChatCall) -> TokenCount:
+    """How many tokens a request has.
+
+    Raises:
+        Forbidden: the caller's key may not use the model.
+    """
+    return await engine.chat.count_tokens(call)
+
+
+MAX_BUDGET_USD = 1_000_000
 
 
 class PlainMessage(Struct, frozen=True):
@@ -69,12 +82,10 @@ def chat_call(engine: Engine, caller: Caller, query: RouteRequest) -> ChatCall:
     """The call an agent's request stands for.
 
     Raises:
-        ValidationFailed: there are no messages, or the budget is not positive.
+        ValidationFailed: there are no messages, or the budget is out of range.
     """
     if not query.messages:
         raise ValidationFailed([("messages", "at least one message is needed")])
-    if query.budget is not None and query.budget <= 0:
-        raise ValidationFailed([("budget", "must be more than 0")])
     messages = tuple(
         Message("system" if one.role == "developer" else one.role, (Text(one.content),))
         for one in query.messages
@@ -83,8 +94,23 @@ def chat_call(engine: Engine, caller: Caller, query: RouteRequest) -> ChatCall:
         request_id=engine.new_id(),
         caller=caller,
         request=ChatRequest(model=query.combo or query.model, messages=messages),
-        max_cost_micro_usd=None if query.budget is None else int(query.budget * 1_000_000),
+        max_cost_micro_usd=budget_micro_usd(query.budget),
     )
+
+
+def budget_micro_usd(usd: float | None) -> int | None:
+    """A budget as the ledger counts.
+
+    Raises:
+        ValidationFailed: it is not positive, or more than anybody spends on one request.
+    """
+    if usd is None:
+        return None
+    if not usd > 0:  # nor is what is no number
+        raise ValidationFailed([("budget", "must be more than 0")])
+    if usd > MAX_BUDGET_USD:
+        raise ValidationFailed([("budget", f"must be at most {MAX_BUDGET_USD}")])
+    return int(usd * 1_000_000)
 
 
 def routing_explanation(head: ReplyHead, cost_micro_usd: int | None, latency_ms: int) -> str:

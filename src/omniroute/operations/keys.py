@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from omniroute.caller import Caller
-from omniroute.clock import iso
+from omniroute.clock import from_iso, iso
 from omniroute.engine import Engine
-from omniroute.errors import NotFound
+from omniroute.errors import NotFound, ValidationFailed
 from omniroute.storage.records import ApiKey
 
 Scope = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -61,11 +61,19 @@ class KeyView(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def create_key(engine: Engine, caller: Caller, new: KeyInput) -> NewKey:
-    """Make a key. Its text is in the answer and nowhere else."""
+    """Make a key. Its text is in the answer and nowhere else.
+
+    Raises:
+        ValidationFailed: the name is blank, or the expiry is no date.
+    """
+    name = new.name.strip()
+    if not name:
+        raise ValidationFailed([("name", "must not be blank")])
+    _require_date("expiresAt", new.expires_at)
     text = engine.new_api_key()
     record = ApiKey(
         id=engine.new_id(),
-        name=new.name.strip(),
+        name=name,
         key_hash=engine.admission.hash_key(text),
         prefix=text[:8],
         suffix=text[-4:],
@@ -119,6 +127,15 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
     async with engine.configuration.change() as work:
         if not await work.keys.delete(key_id):
             raise NotFound(f"There is no key with the id '{key_id}'.")
+
+
+def _require_date(field: str, text: str | None) -> None:
+    if text is None:
+        return
+    try:
+        from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise ValidationFailed([(field, "must be an ISO-8601 date")]) from error
 
 
 def _view(row: ApiKey) -> KeyView:

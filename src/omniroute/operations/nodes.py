@@ -80,7 +80,9 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
         ValidationFailed: a field is not valid.
         Conflict: the prefix is taken by a provider or another node.
     """
-    prefix = new.prefix.strip()
+    prefix, name = new.prefix.strip(), new.name.strip()
+    if not name:
+        raise ValidationFailed([("name", "must not be blank")])
     if not PREFIX.fullmatch(prefix):
         raise ValidationFailed([("prefix", f"must match {PREFIX.pattern}")])
     if new.type == "openai-compatible" and new.api_type is None:
@@ -95,7 +97,7 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
     node = ProviderNode(
         id=f"{kind}-{engine.new_id()}",
         type=new.type,
-        name=new.name.strip(),
+        name=name,
         prefix=prefix,
         base_url=base_url,
         api_type=new.api_type if new.type == "openai-compatible" else None,

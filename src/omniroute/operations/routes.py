@@ -13,6 +13,8 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.routing.plan import Plan, refusal
 from omniroute.routing.trace import RouteTrace
 
+MAX_PROMPT_TOKENS = 1_000_000_000
+
 
 class SimulateQuery(Struct, frozen=True, rename="camel"):
     """What to plan.
@@ -132,9 +134,9 @@ async def simulate_route(engine: Engine, caller: Caller, query: SimulateQuery) -
     model = query.model
     if query.combo is not None:
         model = _combo_name(engine, query.combo)
-    if query.prompt_token_estimate < 0:
+    if not 0 <= query.prompt_token_estimate <= MAX_PROMPT_TOKENS:
         raise InvalidRequest(
-            "'promptTokenEstimate' must not be negative.", param="promptTokenEstimate"
+            f"'promptTokenEstimate' must be 0 to {MAX_PROMPT_TOKENS}.", param="promptTokenEstimate"
         )
     call = ChatCall(
         request_id="simulation", caller=caller, request=ChatRequest(model=model, messages=())

@@ -152,7 +152,7 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "identity",
         **auth_headers(provider, account),
-        **_forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
+        **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
     }
     if call.body is not None and call.dialect is provider.dialect:
         body = codec.patch_request(call.body, facts)
@@ -183,7 +183,7 @@ def target_facts(
     )
 
 
-def _forwarded(
+def forwarded(
     headers: Mapping[str, str], provider: Provider, *, extended_context: bool
 ) -> dict[str, str]:
     """The client's dialect headers, which mean something only to a service of that dialect."""

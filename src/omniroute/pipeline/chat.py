@@ -8,7 +8,7 @@ from typing import TypeVar
 from omniroute.chat import Dialect, Event, Started, Usage
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
-from omniroute.errors import BudgetExceeded, OmniRouteError, UpstreamFailed
+from omniroute.errors import BudgetExceeded, InvalidRequest, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import (
     AttemptFailed,
     Begun,
@@ -23,6 +23,7 @@ from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.settlement import Record, Settlement
+from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.health import Health
 from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
@@ -123,6 +124,22 @@ class ChatPipeline:
             pinned_connection=call.pinned_connection,
         )
         return snapshot, plan(facts, snapshot, self.health.view(), self.new_seed())
+
+    async def count_tokens(self, call: ChatCall) -> TokenCount:
+        """How much a request would make its first target read. Nothing is generated.
+
+        Raises:
+            Forbidden: the caller's key may not use the model.
+        """
+        try:
+            snapshot, made = self.plan(call)
+        except InvalidRequest:
+            return estimated(call)  # a model that does not resolve is no reason not to count
+        for candidate in made.candidates[:1]:
+            counted = await count_at(call, self._endpoint(candidate, snapshot), self.limits)
+            if counted is not None:
+                return counted
+        return estimated(call)
 
     async def _stream(
         self, call: ChatCall, flow_for: Callable[[Endpoint], Flow[OutT]]

@@ -109,6 +109,7 @@ def _as_provider(node: ProviderNode) -> Provider:
         headers={"anthropic-version": "2023-06-01"} if anthropic else {},
         chat_path=node.chat_path or ("/messages" if anthropic else "/chat/completions"),
         models_path=node.models_path or "/models",
+        count_path="/messages/count_tokens" if anthropic else None,
         keyless=True,
     )
 

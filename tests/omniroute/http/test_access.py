@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.support.builders import snapshot
 
-from omniroute.errors import Forbidden, Unauthenticated
+from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
 from omniroute.http.access import Access, RouteClass, is_loopback, presented_key, route_class
 from omniroute.http.paths import canonical_path
 from omniroute.pipeline.admission import Admission
@@ -169,3 +169,34 @@ KEYS = {
 @pytest.mark.parametrize(("headers", "expected"), KEYS.values(), ids=KEYS)
 def test_where_a_key_may_be(headers: dict[str, str], expected: str | None) -> None:
     assert presented_key(headers) == expected
+
+
+HOSTS = {
+    "by name": ("localhost", True),
+    "in capitals": ("LOCALHOST:1", True),
+    "an address": ("127.0.0.1:20128", True),
+    "in brackets": ("[::1]", True),
+    "in brackets with a port": ("[::1]:1", True),
+    "something behind the brackets": ("[::1]evil.example", False),
+    "something behind the port": ("127.0.0.1:1@evil.example", False),
+    "a longer name": ("localhost.evil.example", False),
+    "an address as part of a name": ("127.0.0.1.evil.example", False),
+    "brackets that do not close": ("[::1", False),
+    "another machine": ("192.0.2.7:1", False),
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), HOSTS.values(), ids=HOSTS)
+def test_a_host_names_this_machine_or_not(host: str, expected: bool) -> None:
+    assert is_loopback(scope(host=host)) is expected
+
+
+def test_a_trusted_network_may_be_written_by_any_address_of_it() -> None:
+    assert is_loopback(scope("172.17.0.1"), ("172.17.0.9/16",))
+    assert not is_loopback(scope("172.18.0.1"), ("172.17.0.9/16",))
+    assert not is_loopback(scope("2001:db8::1"), ("172.17.0.9/16",))
+
+
+def test_a_trusted_network_that_is_none_stops_the_start() -> None:
+    with pytest.raises(InvalidRequest, match="'nonsense' is not a network"):
+        Access(access().admission, trusted_local=("10.0.0.0/8", "nonsense"))

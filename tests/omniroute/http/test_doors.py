@@ -1,5 +1,6 @@
 """Every route behind its door: who gets in, and in which words the others are turned away."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -216,3 +217,59 @@ async def test_a_method_that_is_not_answered_hears_which_are(
         response = await client.put(path)
     assert response.status_code == 405
     assert set(response.headers["allow"].split(", ")) == methods
+
+
+TOO_LARGE = {
+    "/v1/chat/completions": ("type", "payload_too_large"),
+    "/v1/messages": ("type", "request_too_large"),
+    "/api/combos": ("code", "PAYLOAD_TOO_LARGE"),
+}
+
+
+async def long_body() -> AsyncIterator[bytes]:
+    """A body that declares no length."""
+    for _ in range(20):
+        yield b" " * 10
+
+
+@pytest.mark.parametrize(("path", "told"), TOO_LARGE.items(), ids=TOO_LARGE)
+async def test_a_body_over_the_limit_is_refused_declared_or_not(
+    site: OpenSite, path: str, told: tuple[str, str]
+) -> None:
+    kind, name = told
+    async with site(MAX_BODY_SIZE_BYTES="100") as gateway, gateway.as_peer() as client:
+        declared = await client.post(path, content=b" " * 101)
+        counted = await client.post(path, content=long_body())
+    for response in (declared, counted):
+        assert (response.status_code, response.json()["error"][kind]) == (413, name)
+
+
+async def test_an_operator_cannot_be_made_by_a_header(site: OpenSite) -> None:
+    spoofed = {"x-omniroute-auth-kind": "management_key", "x-omniroute-route-class": "PUBLIC"}
+    async with site() as gateway, gateway.as_peer(ELSEWHERE) as client:
+        answers = [
+            await client.get("/api/keys", headers={**spoofed, name: "127.0.0.1"})
+            for name in ("x-forwarded-for", "x-real-ip", "cf-connecting-ip", "forwarded")
+        ]
+    assert [response.status_code for response in answers] == [401] * 4
+
+
+async def test_a_gateway_failure_says_nothing_about_its_cause(
+    site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail in /srv/app/main.py")
+
+    async with site() as gateway, gateway.as_peer() as client:
+        monkeypatch.setattr(type(gateway.engine.chat), "plan", broken)
+        chat = {"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]}
+        answers = [
+            await client.post("/v1/chat/completions", json=chat),
+            await client.post("/v1/messages", json={**chat, "max_tokens": 5}),
+            await client.post(
+                "/api/routes/simulate", json={"model": "demo/echo", "promptTokenEstimate": 1}
+            ),
+        ]
+        assert gateway.engine.ledger.open_reservations == 0
+    assert [response.status_code for response in answers] == [500] * 3
+    assert not any("secret" in response.text or "srv" in response.text for response in answers)

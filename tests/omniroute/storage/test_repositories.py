@@ -37,7 +37,12 @@ CONNECTION = Connection(
     error_code="401",
     rate_limited_until="2026-01-01T00:01:00.000Z",
     backoff_level=4,
-    options={"region": "eu", "extraApiKeys": ["k1", "k2"], "sessionToken": "t", "n": {"a": [1]}},
+    options={
+        "region": "eu",
+        "extraApiKeys": ["extra-key-canary-1", "extra-key-canary-2"],
+        "sessionToken": "session-canary",
+        "n": {"a": [1]},
+    },
     created_at="2026-01-01T00:00:00.000Z",
     updated_at="2026-01-02T00:00:00.000Z",
 )
@@ -168,7 +173,9 @@ async def test_credentials_are_not_in_the_table_in_clear_text(database: Database
             text("SELECT api_key, provider_specific_data FROM provider_connections")
         )
         row = " ".join(stored.one())
-    assert not [secret for secret in ("sk-secret", "k1", "k2", '"t"') if secret in row]
+    # Long enough never to turn up in ciphertext by chance.
+    secrets = ("sk-secret", "extra-key-canary-1", "extra-key-canary-2", "session-canary")
+    assert not [secret for secret in secrets if secret in row]
     assert '"region":"eu"' in row
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from omniroute.catalog.models import DEMO_MODELS
 from omniroute.chat import Dialect
+from omniroute.dialects import CODECS
 from omniroute.upstream.demo.player import Sleep, play
 from omniroute.upstream.send import TransportFailed
 
@@ -40,7 +41,18 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
         listed = [{"id": name, "object": "model", "owned_by": "demo"} for name in DEMO_MODELS]
         return JSONResponse({"object": "list", "data": listed})
 
-    return Starlette(routes=[*map(door, PATHS.values()), Route("/v1/models", models)])
+    async def count(request: Request) -> Response:
+        asked = CODECS[Dialect.ANTHROPIC].decode_request(await request.body())
+        words = sum(len(message.text.split()) for message in asked.messages)
+        return JSONResponse({"input_tokens": words})
+
+    return Starlette(
+        routes=[
+            *map(door, PATHS.values()),
+            Route("/v1/models", models),
+            Route("/v1/messages/count_tokens", count, methods=["POST"]),
+        ]
+    )
 
 
 async def _cut_on_drop(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,0 +1,44 @@
+"""Counting tokens without asking for an answer."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, post
+
+from omniroute.chat import Dialect
+from omniroute.dialects import CODECS
+from omniroute.http.access import headers_of
+from omniroute.http.dependencies import Client, TheEngine
+from omniroute.operations import chat
+from omniroute.operations.inputs import decode_input
+from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.token_count import TokenCount
+
+NO_MODEL = "auto"
+
+
+@post(
+    "/v1/messages/count_tokens",
+    status_code=200,
+    summary="Count tokens",
+    tags=["Models"],
+    operation_id="count_tokens",
+)
+async def count_tokens_route(
+    request: Request[Any, Any, Any], engine: TheEngine, client: Client
+) -> TokenCount:
+    """The input tokens of an Anthropic request; `model` may be missing. The provider's own count
+    when its dialect and account allow it, an estimate otherwise."""
+    body = await request.body()
+    fields = decode_input(dict[str, Any], body)
+    if "model" not in fields:
+        body = msgspec.json.encode({**fields, "model": NO_MODEL})
+    call = ChatCall(
+        request_id=request.scope["state"]["request_id"],
+        caller=client,
+        request=CODECS[Dialect.ANTHROPIC].decode_request(body),
+        dialect=Dialect.ANTHROPIC,
+        body=body,
+        headers=headers_of(request.scope),
+    )
+    return await chat.count_tokens(engine, call)

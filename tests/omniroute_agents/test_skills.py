@@ -1,0 +1,137 @@
+"""The built skills over a real engine: what they say, and what they say about it."""
+
+from typing import Any
+
+import pytest
+
+from omniroute.caller import Caller
+from omniroute.chat import Message, Text
+from omniroute.engine import Engine
+from omniroute.errors import BudgetExceeded, OmniRouteError, UnknownModel, ValidationFailed
+from omniroute.operations.combos import ComboInput, create_combo
+from omniroute.operations.connections import ConnectionInput, create_connection
+from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown
+from omniroute.skills.skill import Skill, SkillReply, SkillRequest
+from omniroute_agents import SKILLS
+
+pytestmark = pytest.mark.anyio
+
+OPERATOR = Caller(door="a2a", is_operator=True)
+
+
+def request(text: str = "one two three", **options: Any) -> SkillRequest:
+    messages = (Message("user", (Text(text),)),)
+    return SkillRequest("task-1", Caller(door="a2a", key_id="k"), messages, options)
+
+
+async def ask(
+    engine: Engine, skill: Skill[Engine], asked: SkillRequest
+) -> tuple[SkillReply, list[str]]:
+    """The reply, and the pieces it was emitted in."""
+    emitted: list[str] = []
+
+    async def emit(piece: str) -> None:
+        emitted.append(piece)
+
+    return await skill.run(engine, asked, emit), emitted
+
+
+def test_every_skill_is_described_once() -> None:
+    assert list(SKILLS) == [skill.id for skill in SKILLS.values()]
+    poor = [
+        one.id for one in SKILLS.values() if not (one.description and one.tags and one.examples)
+    ]
+    assert poor == []
+
+
+async def test_smart_routing_answers_in_pieces_and_says_why(engine: Engine) -> None:
+    reply, emitted = await ask(engine, SKILLS["smart-routing"], request(model="demo/echo"))
+    assert (reply.text, emitted) == ("one two three", ["one ", "two ", "three"])
+    shown = reply.metadata
+    assert shown["routing_explanation"].startswith(
+        "demo/echo on account 'Built-in demo' (target 1 by strategy priority; attempt 1, 1 planned)"
+    )
+    assert shown["cost_envelope"] == {"estimated": 0.0, "actual": 0.0, "currency": "USD"}
+    assert shown["policy_verdict"] == {"allowed": True, "reason": "within budget"}
+    assert (shown["provider"], shown["model"]) == ("demo", "echo")
+    assert engine.ledger.open_reservations == 0
+
+
+async def test_smart_routing_asks_auto_when_nobody_says_what(engine: Engine) -> None:
+    reply, _ = await ask(engine, SKILLS["smart-routing"], request())
+    assert (reply.text, reply.metadata["provider"]) == ("one two three", "demo")
+
+
+async def test_smart_routing_tells_of_fallbacks(engine: Engine) -> None:
+    combo = ComboInput(name="both", models=["demo/flaky-500", "demo/echo"])
+    await create_combo(engine, OPERATOR, combo)
+    reply, _ = await ask(engine, SKILLS["smart-routing"], request(combo="both", model="ignored"))
+    events = [(row["event"], row["provider"]) for row in reply.metadata["resilience_trace"]]
+    assert events == [("fallback_needed", "demo"), ("fallback_selected", "demo")]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[OmniRouteError]]] = {
+    "an unknown model": ({"model": "nobody/x"}, UnknownModel),
+    "a budget of nothing": ({"budget": 0}, ValidationFailed),
+    "a budget beyond all bounds": ({"budget": 1e308}, ValidationFailed),
+    "a budget that is no number": ({"budget": "much"}, ValidationFailed),
+    "a model that is no text": ({"model": 5}, ValidationFailed),
+    "a scripted failure": ({"model": "demo/flaky-500"}, OmniRouteError),
+    "a stream that is cut": ({"model": "demo/cut-after-2"}, OmniRouteError),
+    "an error inside the stream": ({"model": "demo/error-after-1"}, OmniRouteError),
+}
+
+
+@pytest.mark.parametrize(("options", "kind"), REFUSED.values(), ids=REFUSED)
+async def test_smart_routing_fails_as_its_caller_may_see(
+    engine: Engine, options: dict[str, Any], kind: type[OmniRouteError]
+) -> None:
+    with pytest.raises(kind):
+        await ask(engine, SKILLS["smart-routing"], request(**options))
+    assert (engine.ledger.open_reservations, engine.ledger.reserved_micro_usd) == (0, 0)
+
+
+async def test_smart_routing_keeps_to_its_budget(engine: Engine) -> None:
+    await create_connection(
+        engine, OPERATOR, ConnectionInput(provider="openai", name="a", api_key="sk-test")
+    )
+    tight = request("x" * 100_000, model="openai/gpt-4o", budget=0.000001)
+    with pytest.raises(BudgetExceeded):
+        await ask(engine, SKILLS["smart-routing"], tight)
+
+
+async def test_metadata_of_others_is_not_read(engine: Engine) -> None:
+    asked = request(model="demo/echo", unknown=object())
+    reply, _ = await ask(engine, SKILLS["smart-routing"], asked)
+    assert reply.text == "one two three"
+
+
+async def test_health_report_of_a_sound_gateway(engine: Engine) -> None:
+    reply, emitted = await ask(engine, SKILLS["health-report"], request())
+    assert emitted == [reply.text]
+    assert reply.text.startswith("The gateway is healthy (version ")
+    assert reply.text.endswith("No provider is failing and no account is cooling down.")
+    shown = reply.metadata
+    assert (shown["status"], shown["degradedProviders"], shown["lockoutCount"]) == (
+        "healthy",
+        [],
+        0,
+    )
+    assert shown["providerSummary"] == {"total": 1, "healthy": 1, "degradedCount": 0}
+
+
+async def test_health_report_names_what_is_failing(engine: Engine) -> None:
+    now_ms = engine.now_ms()
+    engine.health._breakers = {"openai": Breaker(failures=12, last_failure_ms=now_ms, tripped=True)}
+    engine.health._cooldowns = {
+        "a": Cooldown(
+            until_ms=now_ms + 60_000, level=1, reason="rate_limited", message="", status=429
+        )
+    }
+    reply, _ = await ask(engine, SKILLS["health-report"], request())
+    assert "The gateway is degraded" in reply.text
+    assert "openai is OPEN after 12 failures, next try in " in reply.text
+    assert reply.text.endswith("1 accounts are cooling down.")
+    (row,) = reply.metadata["degradedProviders"]
+    assert (row["provider"], row["state"], row["failures"]) == ("openai", "OPEN", 12)
+    assert 0 < row["retryAfterMs"] <= BREAKER_RESET_MS
