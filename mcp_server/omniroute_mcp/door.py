@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from omniroute.clock import iso
 from omniroute.engine import Engine
+from omniroute.routing.snapshot import Snapshot
 from omniroute_mcp.authentication import Authenticated
 from omniroute_mcp.heartbeat import Heartbeat, beating, heartbeat_path
 from omniroute_mcp.server import Policy, ToolServer
@@ -28,6 +29,7 @@ from omniroute_mcp.transports import (
     Sessions,
     SsePath,
     StreamPath,
+    is_open,
 )
 from omniroute_mcp.views import Authorize, Views
 
@@ -84,15 +86,17 @@ def build(
     stream = StreamPath(stream_sessions, stopping)
     sse = SsePath(tools.build, security, sse_sessions, stopping)
 
-    def switched_off(name: Name) -> None:
-        if name == "sse":
+    def close_what_is_off(snapshot: Snapshot) -> None:
+        if not is_open(snapshot.settings, "sse"):
             sse.close()
             sse_sessions.reset()
-        else:
+        if not is_open(snapshot.settings, "streamable-http"):
             stream_sessions.reset()
 
+    engine.configuration.watch(close_what_is_off)
+
     def guarded(name: Name, app: Any) -> Gate:
-        return Gate(engine, name, Authenticated(app, engine, is_local, security), switched_off)
+        return Gate(engine, name, Authenticated(app, engine, is_local, security))
 
     views = Views(engine, data_dir, authorize_operator, lambda: bool(sse.open_streams))
     routes: list[BaseRoute] = [

@@ -1,6 +1,6 @@
 """The two HTTP paths: gates first, then who calls, then the SDK's transports. 03 §2."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -49,10 +49,10 @@ class Sessions:
                 self._manager = manager
                 self._ready.set()
                 await self._reset.wait()
-                self._manager, self._ready = None, anyio.Event()
 
     def reset(self) -> None:
-        """End every session."""
+        """End every session; requests that come meanwhile wait for the fresh manager."""
+        self._manager, self._ready = None, anyio.Event()
         self._reset.set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,22 +97,18 @@ class Gate:
         engine: Engine,
         name: Name,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
-        switched_off: Callable[[Name], None],
     ) -> None:
         self._engine = engine
         self._name: Name = name
         self._app = app
-        self._switched_off = switched_off
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         settings = self._engine.snapshot.settings
         chosen = settings["mcpTransport"]
         if not settings["mcpEnabled"]:
-            self._switched_off(self._name)
             text = "MCP is switched off. Switch it on with the setting mcpEnabled."
             await respond(send, 503, text)
-        elif chosen not in ("all", self._name):
-            self._switched_off(self._name)
+        elif not is_open(settings, self._name):
             text = (
                 f'The transport is "{chosen}", this path serves "{self._name}". '
                 "Change the setting mcpTransport, or use the other path."
@@ -120,6 +116,11 @@ class Gate:
             await respond(send, 400, text)
         else:
             await self._app(scope, receive, send)
+
+
+def is_open(settings: Mapping[str, Any], name: Name) -> bool:
+    """Whether the settings let a transport answer."""
+    return bool(settings["mcpEnabled"]) and settings["mcpTransport"] in ("all", name)
 
 
 class StreamPath:

@@ -28,6 +28,11 @@ class Configuration:
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
+        self._watchers: list[Callable[[Snapshot], None]] = []
+
+    def watch(self, seen: Callable[[Snapshot], None]) -> None:
+        """Have `seen` called with every snapshot that replaces the current one."""
+        self._watchers.append(seen)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -50,6 +55,8 @@ class Configuration:
                 keys=await work.keys.list(),
                 settings=await work.settings.all(),
             )
+        for seen in self._watchers:
+            seen(self._snapshot)
 
     @asynccontextmanager
     async def change(self) -> AsyncGenerator[Work]:

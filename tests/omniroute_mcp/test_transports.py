@@ -96,7 +96,6 @@ async def test_switching_away_closes_the_sessions(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, client, _):
         session = await opened(client)
         await set_setting(engine, "mcpTransport", "sse")
-        await client.post(STREAM, json=INITIALIZE, headers=ACCEPT)
         await set_setting(engine, "mcpTransport", "all")
         with anyio.fail_after(5):
             listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
