@@ -177,6 +177,8 @@ def compare(
     if not path:
         assert wet == dry
     run = [called(request) for request in made.gate.asked]
+    allowed = caller.allowed_connections
+    assert all(key in allowed for _, _, key in run) or not allowed
     trace = msgspec.json.decode(made.records[0].trace.data, type=RouteTrace)
     assert [(row.provider, row.model, row.connection) for row in trace.attempts] == run
     assert (made.ledger.open_reservations, len(made.records)) == (0, 1)

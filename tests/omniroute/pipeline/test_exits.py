@@ -1,5 +1,6 @@
 """Every way out of a chat call: the books are closed, the upstream is, and no probe is left."""
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
@@ -25,8 +26,9 @@ from tests.omniroute.pipeline.test_chat import (
 )
 from tests.support.builders import account, node, snapshot
 
+from omniroute.caller import Caller
 from omniroute.chat import Dialect
-from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.errors import Forbidden, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import Limits
 from omniroute.routing.health import BREAKER_RESET_MS, Breaker
 from omniroute.upstream.send import OutboundRequest, TransportFailed
@@ -316,3 +318,46 @@ async def test_the_record_counts_each_attempt_once(bench: Build) -> None:
         ("request-1:3", True, 200, 2, None),
     ]
     assert msgspec.json.decode(made.records[0].trace.data)["request_id"] == "request-1"
+
+
+async def test_of_two_requests_at_once_one_is_the_probe(bench: Build) -> None:
+    made = bench(ONE, lambda _: Silent())
+    half_open(made)
+    told: list[str | None] = []
+
+    async def second() -> None:
+        with pytest.raises(OmniRouteError) as refused:
+            await made.pipeline.complete(chat_call("one/x"))
+        told.append(refused.value.code)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(use_whole, made)
+            await anyio.wait_all_tasks_blocked()
+            await second()
+            group.cancel_scope.cancel()
+    assert (told, len(made.gate.asked)) == (["provider_circuit_open"], 1)
+    assert settled(made)
+
+
+async def test_a_key_and_a_pin_choose_the_account(bench: Build) -> None:
+    bound = Caller(door="http", key_id="k", allowed_connections=("b", "c"))
+    chosen = {}
+    for name, call in {
+        "anybody": chat_call("both"),
+        "bound to accounts": chat_call("both", caller=bound),
+        "pinned": dataclasses.replace(chat_call("both"), pinned_connection="c"),
+    }.items():
+        made = bench(WORLD, good)
+        answer = await made.pipeline.complete(call)
+        chosen[name] = answer.head.chosen.connection
+    assert chosen == {"anybody": "a", "bound to accounts": "b", "pinned": "c"}
+
+
+async def test_a_key_may_not_use_other_models(bench: Build) -> None:
+    made = bench(WORLD, good)
+    stranger = Caller(door="http", key_id="k", allowed_models=("two/*",))
+    with pytest.raises(Forbidden):
+        await made.pipeline.complete(chat_call("one/x", caller=stranger))
+    assert made.gate.asked == []
+    assert trace(made).outcome == "refused"

@@ -8,6 +8,7 @@ from omniroute.routing.health import (
     BASE_COOLDOWN_MS,
     BREAKER_RESET_MS,
     BREAKER_THRESHOLD,
+    SAME_CONNECTION_WINDOW_MS,
     Health,
     HealthView,
 )
@@ -164,3 +165,74 @@ def test_pauses_grow_while_failures_go_on_and_shrink_in_peace() -> None:
     clock[0] += 10**9
     health.failed("p", "c", "m", DOWN, classify(DOWN))
     assert health.view().cooldowns["c"].until_ms - clock[0] == BASE_COOLDOWN_MS
+
+
+def test_failures_of_one_account_five_seconds_apart_count_each() -> None:
+    clock = [1_000_000]
+    health = Health(lambda: clock[0])
+    counted = []
+    for step_ms in (0, SAME_CONNECTION_WINDOW_MS - 1, 1, SAME_CONNECTION_WINDOW_MS):
+        clock[0] += step_ms
+        health.failed("p", "c", "m", DOWN, classify(DOWN))
+        counted.append(health.view().breakers["p"].failures)
+    assert counted == [1, 1, 2, 3]
+
+
+BANNED = Failure(cause="status", status=403, text="Your account has been deactivated")
+LIMITED = Failure(cause="status", status=429, retry_after_ms=5_000)
+MISSING = Failure(cause="status", status=404)
+
+
+def test_a_terminal_state_outlives_later_failures_and_ends_with_a_new_credential() -> None:
+    clock = [1_000_000]
+    health = Health(lambda: clock[0])
+    health.failed("p", "c", "m", BANNED, classify(BANNED))
+    clock[0] += 10**9
+    health.failed("p", "c", "m", LIMITED, classify(LIMITED))
+    assert health.view().blocked("p", "c", "m") == ("account_banned", None)
+    health.forget("c")
+    assert health.view().blocked("p", "c", "m") is None
+
+
+def test_the_three_scopes_stay_apart() -> None:
+    health = Health(lambda: 1_000_000)
+    health.failed("p", "limited", "m", LIMITED, classify(LIMITED))
+    health.failed("p", "missing", "m", MISSING, classify(MISSING))
+    view = health.view()
+    places = {
+        (connection, model): (found := view.blocked("p", connection, model)) and found[0]
+        for connection in ("limited", "missing", "sound")
+        for model in ("m", "n")
+    }
+    assert places == {
+        ("limited", "m"): "cooldown_rate_limited",
+        ("limited", "n"): "cooldown_rate_limited",
+        ("missing", "m"): "model_lockout_not_found",
+        ("missing", "n"): None,
+        ("sound", "m"): None,
+        ("sound", "n"): None,
+    }
+    assert view.breaker("p") == "CLOSED"
+
+
+def test_forgetting_an_account_leaves_the_others_alone() -> None:
+    health = Health(lambda: 1_000_000)
+    for connection in ("a", "b"):
+        health.failed("p", connection, "m", LIMITED, classify(LIMITED))
+        health.failed("p", connection, "n", MISSING, classify(MISSING))
+    health.forget("a")
+    view = health.view()
+    assert (set(view.cooldowns), set(view.lockouts)) == ({"b"}, {("p", "b", "n")})
+
+
+def test_a_neutral_probe_gives_its_place_back() -> None:
+    clock = [0]
+    health = Health(lambda: clock[0])
+    for number in range(BREAKER_THRESHOLD):
+        health.failed("p", f"c{number}", "m", DOWN, classify(DOWN))
+    clock[0] = BREAKER_RESET_MS
+    health.begin("p")
+    assert health.view().blocked("p", "new", "m") == ("provider_circuit_open", BREAKER_RESET_MS)
+    health.failed("p", "new", "m", MISSING, classify(MISSING))
+    view = health.view()
+    assert (view.breaker("p"), view.blocked("p", "newer", "m")) == ("HALF_OPEN", None)
