@@ -4,15 +4,20 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import msgspec
 import structlog
 
 from omniroute.engine import Engine
 from omniroute.storage.records import ToolAudit
+from omniroute_mcp.scopes import ScopeCheck
 from omniroute_mcp.tools import ToolRow
 
 SUMMARY_CHARS = 200
+NAME_CHARS = 100
 NO_OUTPUT = "(null)"
+LIMIT_S = 5.0
+"""How long a call waits for its row to be written."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,24 +32,33 @@ async def record(
     duration_ms: int,
     key_id: str | None,
     error_code: str | None,
+    denied: ScopeCheck | None = None,
 ) -> None:
-    """Write one row. A failure to write is logged and costs the call nothing."""
-    hashed = row.hashed(arguments) if row is not None else arguments
-    entry = ToolAudit(
-        tool_name=name,
-        input_hash=input_hash(hashed),
-        output_summary=summary(row, arguments, output),
-        duration_ms=duration_ms,
-        api_key_id=key_id,
-        success=error_code is None,
-        error_code=error_code,
-        created_at=stamp(engine.now_ms()),
-    )
-    try:
-        async with engine.database.work() as work:
-            await work.audit.add(entry)
-    except Exception:  # whatever it is, the caller has its answer
-        log.exception("audit_failed", tool=name)
+    """Write one row, for a cancelled call too. A failure to write costs the call nothing."""
+    with anyio.move_on_after(LIMIT_S, shield=True) as limit:
+        try:
+            entry = ToolAudit(
+                tool_name=name[:NAME_CHARS],
+                input_hash=input_hash(_hashed(row, arguments, denied)),
+                output_summary=summary(row, arguments, output),
+                duration_ms=duration_ms,
+                api_key_id=key_id,
+                success=error_code is None,
+                error_code=error_code,
+                created_at=stamp(engine.now_ms()),
+            )
+            async with engine.database.work() as work:
+                await work.audit.add(entry)
+        except Exception:  # whatever it is, the caller has its answer
+            log.exception("audit_failed", tool=name)
+    if limit.cancelled_caught:
+        log.error("audit_timed_out", tool=name, limit_s=LIMIT_S)
+
+
+def _hashed(row: ToolRow | None, arguments: dict[str, Any], denied: ScopeCheck | None) -> Any:
+    if denied is not None:
+        return {**arguments, "_scopeCheck": denied}
+    return row.hashed(arguments) if row is not None else arguments
 
 
 def stamp(ms: int) -> str:
@@ -65,5 +79,7 @@ def summary(row: ToolRow | None, arguments: dict[str, Any], output: Any) -> str:
         text = msgspec.json.encode(row.summary(output)).decode()
         told = text if len(text) <= SUMMARY_CHARS else text[:SUMMARY_CHARS] + "…"
     if row is not None and row.audit == "full":
-        told += f" keys=[{', '.join(sorted(map(str, arguments)))}]"
+        # Names outside the schema are the caller's own words, so they are values to us.
+        known = {field.encode_name for field in msgspec.structs.fields(row.params)}
+        told += f" keys=[{', '.join(sorted(known & arguments.keys()))}]"
     return told

@@ -12,11 +12,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.errors import Forbidden, OmniRouteError, Unauthenticated
+from omniroute.errors import Forbidden, OmniRouteError
 from omniroute.pipeline.admission import bearer
 from omniroute_mcp.server import CALLER
 
 ENTRY_SCOPES = frozenset({"mcp", "manage", "admin", "*"})
+INSUFFICIENT_SCOPE = "insufficient_scope"
+"""RFC 6750 §3.1, as is `invalid_token`."""
 
 
 class Authenticated:
@@ -67,14 +69,15 @@ class Authenticated:
         caller = admission.keyed_caller(snapshot, "mcp", key)
         if not caller.scopes & ENTRY_SCOPES:
             raise Forbidden(
-                "This API key may not use MCP; it needs the scope 'mcp'.", code="insufficient_scope"
+                "This API key may not use MCP; it needs the scope 'mcp'.", code=INSUFFICIENT_SCOPE
             )
         return caller
 
 
 async def _refuse(send: Send, error: OmniRouteError) -> None:
-    unauthenticated = isinstance(error, Unauthenticated)
-    reason = "invalid_token" if unauthenticated else "insufficient_scope"
+    # A key that is switched off or expired is no key; only a good one can lack a scope.
+    lacking = error.code == INSUFFICIENT_SCOPE
+    reason = INSUFFICIENT_SCOPE if lacking else "invalid_token"
     challenge = f'Bearer error="{reason}", error_description="{error}"'
     body = msgspec.json.encode({"error": reason, "error_description": str(error)})
     headers: list[Any] = [
@@ -82,6 +85,6 @@ async def _refuse(send: Send, error: OmniRouteError) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"www-authenticate", challenge.encode("latin-1", "replace")),
     ]
-    status = 401 if unauthenticated else 403
+    status = 403 if lacking else 401
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

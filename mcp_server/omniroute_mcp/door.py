@@ -17,16 +17,17 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.routing.snapshot import Snapshot
 from omniroute_mcp.authentication import Authenticated
+from omniroute_mcp.draining import Drain
 from omniroute_mcp.heartbeat import Heartbeat, beating, heartbeat_path
 from omniroute_mcp.server import Policy, ToolServer
+from omniroute_mcp.sessions import Sessions
+from omniroute_mcp.status import DoorStatus
 from omniroute_mcp.tools import TOOLS
 from omniroute_mcp.transports import (
     SSE_PATH,
     STREAM_PATH,
-    Drain,
     Gate,
     Name,
-    Sessions,
     SsePath,
     StreamPath,
     is_open,
@@ -81,10 +82,10 @@ def build(
     tools = ToolServer(engine, policy)
     security = security_settings(allowed_hosts, allowed_origins)
     stopping = Drain(tools.calls)
-    stream_sessions = Sessions(tools.build, security)
-    sse_sessions = Sessions(tools.build, security)
+    stream_sessions = Sessions(tools.build, security, engine.now_ms)
+    sse_sessions = Sessions(tools.build, security, engine.now_ms)
     stream = StreamPath(stream_sessions, stopping)
-    sse = SsePath(tools.build, security, sse_sessions, stopping)
+    sse = SsePath(tools.build, StreamPath(sse_sessions, stopping), stopping, engine.now_ms)
 
     def close_what_is_off(snapshot: Snapshot) -> None:
         if not is_open(snapshot.settings, "sse"):
@@ -98,7 +99,8 @@ def build(
     def guarded(name: Name, app: Any) -> Gate:
         return Gate(engine, name, Authenticated(app, engine, is_local, security))
 
-    views = Views(engine, data_dir, authorize_operator, lambda: bool(sse.open_streams))
+    status = DoorStatus(data_dir, stream_sessions, sse_sessions, sse.opened_at_ms)
+    views = Views(engine, authorize_operator, status, security)
     routes: list[BaseRoute] = [
         Route(STREAM_PATH, guarded("streamable-http", stream)),
         Route(SSE_PATH, guarded("sse", sse)),
@@ -109,7 +111,7 @@ def build(
 
 async def run_stdio(engine: Engine, policy: Policy, data_dir: Path) -> None:
     """Serve one client on standard input and output until it closes them."""
-    server = ToolServer(engine, policy).build()
+    server = ToolServer(engine, policy, over_stdio=True).build()
     now = iso(engine.now_ms())
     first = Heartbeat(
         pid=os.getpid(),

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import msgspec
@@ -22,7 +23,7 @@ class Heartbeat(Struct, frozen=True, rename="camel"):
     started_at: str
     last_heartbeat_at: str
     version: str
-    transport: str
+    transport: Literal["stdio"]
     scopes_enforced: bool
     allowed_scopes: list[str]
     tool_count: int
@@ -67,20 +68,28 @@ def read_heartbeat(path: Path) -> Heartbeat | None:
         return None
 
 
-def age_ms(beat: Heartbeat, at_ms: int) -> int | None:
-    """How old a beat is; None when its time cannot be read."""
+def since_ms(when: str, at_ms: int) -> int | None:
+    """How long ago a time of a beat was; None when it cannot be read."""
     try:
-        return at_ms - from_iso(beat.last_heartbeat_at)
+        return at_ms - from_iso(when)
     except ValueError:
         return None
 
 
+def is_online(beat: Heartbeat, at_ms: int) -> bool:
+    """Whether the process of a beat is there: a fresh beat, and a process of that id."""
+    age_ms = since_ms(beat.last_heartbeat_at, at_ms)
+    return age_ms is not None and age_ms <= FRESH_MS and is_alive(beat.pid)
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process of that id exists."""
+    if pid <= 0:  # to the system these mean groups of processes
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except (PermissionError, OSError):
+    except OSError:  # it exists and is not ours
         return True
     return True

@@ -1,7 +1,7 @@
 """Which scopes a tool call has, where they come from, and whether they suffice. 03 §3.2-3.3."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from msgspec import Struct
 
@@ -13,6 +13,27 @@ class Granted(Struct, frozen=True):
 
     scopes: frozenset[str]
     source: Source
+
+
+class ScopeCheck(Struct, frozen=True, rename="camel"):
+    """A check as the audit hashes it; every list is sorted."""
+
+    caller_id: str
+    source: Source
+    required: list[str]
+    provided: list[str]
+    missing: list[str]
+
+    @classmethod
+    def of(cls, caller_id: str, held: Granted, required: frozenset[str]) -> Self:
+        """Hold the scopes of a call against those that are required."""
+        return cls(
+            caller_id,
+            held.source,
+            sorted(required),
+            sorted(held.scopes),
+            missing(required, held.scopes),
+        )
 
 
 def granted(
@@ -64,6 +85,8 @@ def _intersection(held: frozenset[str], asserted: frozenset[str]) -> frozenset[s
 def _asserted(meta: Mapping[str, Any]) -> frozenset[str] | None:
     for place in (meta, meta.get("auth"), meta.get("omniroute")):
         found = place.get("scopes") if isinstance(place, Mapping) else None
-        if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
-            return listed(found)
+        if isinstance(found, list) and all(isinstance(one, str) for one in found):
+            named = listed(found)
+            if named:
+                return named
     return None

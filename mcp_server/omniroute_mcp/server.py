@@ -1,7 +1,5 @@
-"""Listing and calling tools, over the SDK's low-level server."""
+"""Calling tools, over the SDK's low-level server: scopes, validation, time limit, audit."""
 
-import base64
-import binascii
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,18 +10,18 @@ import msgspec
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.shared.exceptions import MCPError
+from starlette.requests import Request
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
 from omniroute_mcp import audit
+from omniroute_mcp.draining import Calls
 from omniroute_mcp.errors import failed, tool_error
-from omniroute_mcp.schemas import empty_schema, schema_of
-from omniroute_mcp.scopes import Granted, granted, missing
-from omniroute_mcp.tools import TOOLS, NoInput, ToolRow
+from omniroute_mcp.listing import input_schema_of, tools_page
+from omniroute_mcp.scopes import ScopeCheck, granted
+from omniroute_mcp.tools import TOOLS, ToolRow
 
-PAGE = 50
 LIST_TTL_MS = 60_000
 CALLER = "omniroute_caller"
 """Where the HTTP transports put the caller, in the request's ASGI state."""
@@ -50,29 +48,35 @@ class Policy:
     stdio_key_id: str | None = None
 
 
-@dataclass(slots=True)
-class Calls:
-    """Tool calls under way, so that a graceful stop can wait for them."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: what the caller gets, and what the audit learns.
 
-    running: int = 0
-    idle: anyio.Event = field(default_factory=anyio.Event)
+    `output` is the result in plain values, None after a failure; `error_code` is None after a
+    success; `denied` is the check that refused the call.
+    """
 
-    def __enter__(self) -> None:
-        self.running += 1
+    result: types.CallToolResult
+    output: Any = None
+    error_code: str | None = None
+    denied: ScopeCheck | None = None
 
-    def __exit__(self, *_: object) -> None:
-        self.running -= 1
-        if not self.running:
-            self.idle.set()
-            self.idle = anyio.Event()
+
+# What the audit learns of a call that ends before it has an outcome.
+_CANCELLED = Outcome(tool_error("Error: cancelled"), error_code="cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolServer:
-    """The handlers behind one SDK server."""
+    """The handlers behind one SDK server.
+
+    `over_stdio` says that callers are the process that started this one, which is trusted; else
+    every request carries the caller that the HTTP side established.
+    """
 
     engine: Engine
     policy: Policy
+    over_stdio: bool = False
     calls: Calls = field(default_factory=Calls)
 
     def build(self) -> Server[Any]:
@@ -83,7 +87,7 @@ class ToolServer:
             title="OmniRoute",
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="private")},
-            get_tool_input_schema=_input_schema_of,
+            get_tool_input_schema=input_schema_of,
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
         )
@@ -96,13 +100,7 @@ class ToolServer:
         Raises:
             MCPError: the cursor is not one of ours.
         """
-        start = _offset(params.cursor if params else None)
-        rows = list(TOOLS.values())
-        after = start + PAGE
-        return types.ListToolsResult(
-            tools=[_listed(row) for row in rows[start:after]],
-            next_cursor=_cursor(after) if after < len(rows) else None,
-        )
+        return tools_page(params.cursor if params else None)
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
@@ -110,118 +108,92 @@ class ToolServer:
         """Check scopes, validate, run within the time limit, audit. 03 §4."""
         began = time.monotonic()
         arguments = params.arguments or {}
-        caller, trusted = self._caller(context)
+        caller = self._caller(context)
         row = TOOLS.get(params.name)
+        outcome = _CANCELLED
         with self.calls:
-            result, output, error_code = await self._answer(
-                context, params.name, row, arguments, caller, trusted=trusted
-            )
-        denied = error_code is not None and error_code.startswith("scope_denied")
-        await audit.record(
-            self.engine,
-            params.name,
-            row,
-            arguments,
-            output,
-            duration_ms=0 if denied else int((time.monotonic() - began) * 1000),
-            key_id=caller.key_id,
-            error_code=error_code,
-        )
-        return result
+            try:
+                outcome = await self._outcome(context, params.name, row, arguments, caller)
+            finally:
+                await audit.record(
+                    self.engine,
+                    params.name,
+                    row,
+                    arguments,
+                    outcome.output,
+                    duration_ms=0 if outcome.denied else int((time.monotonic() - began) * 1000),
+                    key_id=caller.key_id,
+                    error_code=outcome.error_code,
+                    denied=outcome.denied,
+                )
+        return outcome.result
 
-    async def _answer(
+    async def _outcome(
         self,
         context: Context,
         name: str,
         row: ToolRow | None,
         arguments: dict[str, Any],
         caller: Caller,
-        *,
-        trusted: bool,
-    ) -> tuple[types.CallToolResult, Any, str | None]:
+    ) -> Outcome:
+        check = self._check(context, row, caller)
         if row is None:
-            return tool_error(f"Unknown tool: {name}"), None, "unknown_tool"
-        held = granted(caller.scopes, context.meta or {}, self.policy.scopes, trusted=trusted)
-        lacking = missing(row.scopes, held.scopes) if self.policy.enforce else []
-        if lacking:
-            return _denied(name, lacking, caller, held), None, "scope_denied:missing_scopes"
+            unknown = tool_error(f"Unknown tool: {name}")
+            if self.policy.enforce:
+                code = "scope_denied:tool_definition_missing"
+                return Outcome(unknown, error_code=code, denied=check)
+            return Outcome(unknown, error_code="unknown_tool")
+        if self.policy.enforce and check.missing:
+            text = (
+                f"Error: {name} needs scopes {', '.join(check.missing)} "
+                f"(caller {check.caller_id}, from {check.source})"
+            )
+            return Outcome(tool_error(text), error_code="scope_denied:missing_scopes", denied=check)
+        return await self._run(context, row, arguments, caller)
 
+    async def _run(
+        self, context: Context, row: ToolRow, arguments: dict[str, Any], caller: Caller
+    ) -> Outcome:
         async def report(progress: float, message: str) -> None:
             await context.session.report_progress(progress, None, message)
 
         try:
-            with anyio.fail_after(row.time_limit_s):
+            with anyio.move_on_after(row.time_limit_s) as limit:
                 query = convert_input(row.params, arguments)
                 output = await row.call(self.engine, caller, query, report)
-        except TimeoutError:
-            text = f"Error: {name} took longer than {row.time_limit_s:.0f} s."
-            return tool_error(text), None, "timeout"
         except Exception as error:  # noqa: BLE001 - the protocol's edge: nothing may leak
-            result, code = failed(error, name)
-            return result, None, code
+            result, code = failed(error, row.name)
+            return Outcome(result, error_code=code)
+        if limit.cancelled_caught:
+            text = f"Error: {row.name} took longer than {row.time_limit_s:.0f} s."
+            return Outcome(tool_error(text), error_code="timeout")
         plain = msgspec.to_builtins(output)
         text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
         content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
-        return types.CallToolResult(content=content, structured_content=plain), plain, None
+        return Outcome(types.CallToolResult(content=content, structured_content=plain), plain)
 
-    def _caller(self, context: Context) -> tuple[Caller, bool]:
-        """Who calls, and whether it is the process that started us."""
-        request = context.request
-        if request is None:
-            return Caller(door="mcp", key_id=self.policy.stdio_key_id, is_operator=True), True
-        caller: Caller = request.scope["state"][CALLER]
-        return caller, False
+    def _check(self, context: Context, row: ToolRow | None, caller: Caller) -> ScopeCheck:
+        held = granted(
+            caller.scopes, context.meta or {}, self.policy.scopes, trusted=self.over_stdio
+        )
+        caller_id = caller.key_id or self._session_id(context) or caller.owner
+        return ScopeCheck.of(caller_id, held, row.scopes if row else frozenset())
 
+    def _session_id(self, context: Context) -> str | None:
+        if self.over_stdio:
+            return None
+        request = _request(context)
+        return request.headers.get("mcp-session-id") or request.query_params.get("session_id")
 
-def _denied(name: str, lacking: list[str], caller: Caller, held: Granted) -> types.CallToolResult:
-    return tool_error(
-        f"Error: {name} needs scopes {', '.join(lacking)} "
-        f"(caller {caller.owner}, from {held.source})"
-    )
-
-
-def _listed(row: ToolRow) -> types.Tool:
-    return types.Tool(
-        name=row.name,
-        title=row.title,
-        description=row.description,
-        input_schema=_input_schema(row),
-        output_schema=schema_of(row.result),
-        annotations=types.ToolAnnotations(
-            title=row.title,
-            read_only_hint=not row.writes,
-            destructive_hint=row.destructive,
-            idempotent_hint=row.idempotent,
-            open_world_hint=row.open_world,
-        ),
-        _meta={
-            "omniroute/scopes": sorted(row.scopes),
-            "omniroute/phase": row.phase,
-            "omniroute/auditLevel": row.audit,
-        },
-    )
+    def _caller(self, context: Context) -> Caller:
+        if self.over_stdio:
+            return Caller(door="mcp", key_id=self.policy.stdio_key_id, is_operator=True)
+        caller: Caller = _request(context).scope["state"][CALLER]
+        return caller
 
 
-def _input_schema(row: ToolRow) -> dict[str, Any]:
-    return empty_schema() if row.params is NoInput else schema_of(row.params)
-
-
-def _input_schema_of(name: str) -> dict[str, Any] | None:
-    return _input_schema(TOOLS[name]) if name in TOOLS else None
-
-
-def _cursor(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"tools:{offset}".encode()).decode()
-
-
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        name, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        offset = int(number)
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        name, offset = "", -1
-    if name != "tools" or not 0 <= offset < len(TOOLS):
-        raise MCPError(code=types.INVALID_PARAMS, message="The cursor is not valid.")
-    return offset
+def _request(context: Context) -> Request:
+    if context.request is None:  # nobody is trusted for lack of a request
+        raise RuntimeError("A call over HTTP came without its request")
+    request: Request = context.request
+    return request

@@ -72,6 +72,12 @@ async def _health(engine: Engine, caller: Caller, _query: NoInput, _report: Repo
     return await get_health(engine, caller)
 
 
+def _model_and_count(arguments: dict[str, Any]) -> dict[str, Any]:
+    messages = arguments.get("messages")  # not validated yet: it may be anything
+    count = len(messages) if isinstance(messages, list) else 0
+    return {"model": arguments.get("model"), "messageCount": count}
+
+
 _ROWS = (
     ToolRow(
         name="omniroute_get_health",
@@ -115,10 +121,7 @@ _ROWS = (
         idempotent=False,
         open_world=True,
         time_limit_s=MODEL_S,
-        hashed=lambda arguments: {
-            "model": arguments.get("model"),
-            "messageCount": len(arguments.get("messages") or ()),
-        },
+        hashed=_model_and_count,
     ),
     ToolRow(
         name="omniroute_list_models_catalog",

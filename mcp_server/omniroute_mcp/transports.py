@@ -1,7 +1,6 @@
 """The two HTTP paths: gates first, then who calls, then the SDK's transports. 03 §2."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
@@ -9,84 +8,17 @@ import anyio
 import msgspec
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from omniroute.engine import Engine
-from omniroute_mcp.event_store import EventRing
-from omniroute_mcp.server import Calls
+from omniroute_mcp.draining import Answers, Drain
+from omniroute_mcp.sessions import Sessions
 
 Name: TypeAlias = Literal["sse", "streamable-http"]
 
 STREAM_PATH = "/api/mcp/stream"
 SSE_PATH = "/api/mcp/sse"
-RETRY_MS = 1_000
 METHODS = ("GET", "POST", "DELETE")
-
-
-class Sessions:
-    """The Streamable HTTP sessions of one path. `reset` ends them all and starts afresh."""
-
-    def __init__(self, server: Callable[[], Server[Any]], security: TransportSecuritySettings):
-        self._server = server
-        self._security = security
-        self._manager: StreamableHTTPSessionManager | None = None
-        self._ready = anyio.Event()
-        self._reset = anyio.Event()
-
-    async def serve(self) -> None:
-        """Run until cancelled; a manager can run once only, so each reset makes a new one."""
-        while True:
-            manager = StreamableHTTPSessionManager(
-                app=self._server(),
-                event_store=EventRing(),
-                retry_interval=RETRY_MS,
-                security_settings=self._security,
-            )
-            self._reset = anyio.Event()
-            async with manager.run():
-                self._manager = manager
-                self._ready.set()
-                await self._reset.wait()
-
-    def reset(self) -> None:
-        """End every session; requests that come meanwhile wait for the fresh manager."""
-        self._manager, self._ready = None, anyio.Event()
-        self._reset.set()
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        await self._ready.wait()
-        if self._manager is not None:
-            await self._manager.handle_request(scope, receive, send)
-
-
-class Drain:
-    """Ends streams that would never end by themselves, once no call needs them any more."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._asked = anyio.Event()
-
-    def ask(self) -> None:
-        """The process is about to stop."""
-        self._asked.set()
-
-    @asynccontextmanager
-    async def bounded(self) -> AsyncGenerator[None]:
-        """A stretch of work that is cut when the process stops and no call is running."""
-        async with anyio.create_task_group() as group:
-
-            async def cut() -> None:
-                await self._asked.wait()
-                while self._calls.running:
-                    await self._calls.idle.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(cut)
-            yield
-            group.cancel_scope.cancel()
 
 
 class Gate:
@@ -134,10 +66,22 @@ class StreamPath:
         if scope["method"] not in METHODS:
             await respond(send, 405, "Use GET, POST or DELETE.", allow=True)
         elif scope["method"] == "GET":
-            async with self._drain.bounded():
-                await self._sessions.handle(scope, receive, send)
+            await self._listen(scope, receive, send)
         else:
             await self._sessions.handle(scope, receive, send)
+
+    async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unfinished = False
+
+        async def noted(message: Message) -> None:
+            nonlocal unfinished
+            unfinished = message["type"] == "http.response.start" or message.get("more_body", False)
+            await send(message)
+
+        async with self._drain.bounded():
+            await self._sessions.handle(scope, receive, noted)
+        if unfinished:  # cut off by a stop: end the body, so that the client sees an end
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class SsePath:
@@ -146,20 +90,20 @@ class SsePath:
     def __init__(
         self,
         server: Callable[[], Server[Any]],
-        security: TransportSecuritySettings,
-        sessions: Sessions,
+        streamable: StreamPath,
         drain: Drain,
+        now_ms: Callable[[], int],
     ) -> None:
         self._server = server
-        self._transport = SseServerTransport(SSE_PATH, security)
-        self._streamable = StreamPath(sessions, drain)
+        self._transport = SseServerTransport(SSE_PATH)  # Host and Origin have been checked by now
+        self._streamable = streamable
         self._drain = drain
-        self._open: set[anyio.CancelScope] = set()
+        self._now_ms = now_ms
+        self._open: dict[anyio.CancelScope, int] = {}
 
-    @property
-    def open_streams(self) -> int:
-        """How many event streams are open."""
-        return len(self._open)
+    def opened_at_ms(self) -> list[int]:
+        """When each open event stream began, epoch milliseconds, oldest first."""
+        return sorted(self._open.values())
 
     def close(self) -> None:
         """End every event stream."""
@@ -172,8 +116,9 @@ class SsePath:
         streamable = bool(names & {b"mcp-session-id", b"mcp-protocol-version"})
         if method == "GET" and not streamable:
             await self._events(scope, receive, send)
-        elif method == "POST" and "session_id" in parse_qs(scope["query_string"].decode("latin-1")):
-            await self._transport.handle_post_message(scope, receive, send)
+        elif method == "POST" and _names_stream(scope):
+            with self._drain.calls:  # accepted is not yet begun: a stop must not fall in between
+                await self._transport.handle_post_message(scope, receive, send)
         elif method == "POST" or (method in METHODS and streamable):
             await self._streamable(scope, receive, send)
         else:
@@ -182,28 +127,21 @@ class SsePath:
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["root_path"] = ""  # the announced path is ours already
         server = self._server()
-        started = False
-
-        async def noted(message: Any) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        with anyio.CancelScope() as stream:
-            self._open.add(stream)
+        async with (
+            self._transport.connect_sse(scope, receive, send) as (incoming, outgoing),
+            # Inside: what has been written is still sent when the server is cut off.
+            self._drain.bounded() as stream,
+        ):
+            self._open[stream] = self._now_ms()
             try:
-                async with (
-                    self._drain.bounded(),
-                    self._transport.connect_sse(scope, receive, noted) as (incoming, outgoing),
-                ):
-                    options = server.create_initialization_options()
-                    await server.run(incoming, outgoing, options)
-            except* ValueError:
-                # The SDK has answered 421 or 403 and says so once more in this way.
-                if not started:
-                    raise
+                options = server.create_initialization_options()
+                await server.run(incoming, Answers(outgoing, self._drain.calls), options)
             finally:
-                self._open.discard(stream)
+                del self._open[stream]
+
+
+def _names_stream(scope: Scope) -> bool:
+    return "session_id" in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
 async def respond(send: Send, status: int, text: str, *, allow: bool = False) -> None:

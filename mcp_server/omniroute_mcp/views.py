@@ -1,10 +1,11 @@
 """What operators read about the MCP door: status, tools, audit, statistics. 03 §6."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,7 +15,7 @@ from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError, StorageUnavailable, Unauthenticated
 from omniroute.storage.records import ToolAuditStats
 from omniroute_mcp.audit import stamp
-from omniroute_mcp.heartbeat import FRESH_MS, age_ms, heartbeat_path, is_alive, read_heartbeat
+from omniroute_mcp.status import DoorStatus
 from omniroute_mcp.tools import TOOLS
 
 Authorize: TypeAlias = Callable[[Any], Awaitable[Caller]]
@@ -22,6 +23,13 @@ Authorize: TypeAlias = Callable[[Any], Awaitable[Caller]]
 DAY_MS = 86_400_000
 LIMIT = 50
 MOST = 500
+LAST_OFFSET = 2**63 - 1
+"""The greatest number a database takes."""
+
+log = structlog.get_logger(__name__)
+
+# All of them, as a path with the wrong method would fall through to the routes mounted after it.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SUCCESS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -29,17 +37,21 @@ class Views:
     """The REST views. `authorize` raises for whoever may not see them."""
 
     def __init__(
-        self, engine: Engine, data_dir: Path, authorize: Authorize, live: Callable[[], bool]
+        self,
+        engine: Engine,
+        authorize: Authorize,
+        status: DoorStatus,
+        security: TransportSecuritySettings,
     ) -> None:
         self._engine = engine
-        self._data_dir = data_dir
         self._authorize = authorize
-        self._live = live
+        self._door = status
+        self._security = TransportSecurityMiddleware(security)
 
     def routes(self) -> list[Route]:
         """All views."""
         return [
-            Route(f"/api/mcp/{name}", self._guarded(view), methods=["GET"])
+            Route(f"/api/mcp/{name}", self._guarded(view), methods=_METHODS)
             for name, view in (
                 ("status", self._status),
                 ("tools", self._tools),
@@ -52,46 +64,35 @@ class Views:
         self, view: Callable[[Request], Awaitable[Any]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            if request.method not in ("GET", "HEAD"):
+                return _json({"error": "Use GET."}, 405, {"allow": "GET, HEAD"})
+            foreign = await self._security.validate_request(request)
+            if foreign is not None:
+                return foreign
             try:
                 await self._authorize(request.scope)
             except OmniRouteError as error:
                 status = 401 if isinstance(error, Unauthenticated) else 403
                 return _json({"error": str(error)}, status)
-            return _json(await view(request))
+            try:
+                return _json(await view(request))
+            except Exception:
+                log.exception("mcp_view_failed", path=request.url.path)
+                return _json({"error": "The view could not be made; the log says why."}, 500)
 
         return answer
 
     async def _status(self, _request: Request) -> dict[str, Any]:
-        settings = self._engine.snapshot.settings
-        now = self._engine.now_ms()
-        path = heartbeat_path(self._data_dir)
-        beat = read_heartbeat(path)
-        shown: dict[str, Any] | None = None
-        pulse = False
-        if beat is not None:
-            age, alive = age_ms(beat, now), is_alive(beat.pid)
-            pulse = alive and age is not None and age <= FRESH_MS
-            shown = {**msgspec.to_builtins(beat), "pidAlive": alive, "heartbeatAgeMs": age}
-        transport = settings["mcpTransport"]
-        online = pulse if transport == "stdio" else self._live()
         stats = await self._recent()
-        return {
-            "status": "online" if online else "offline",
-            "online": online,
-            "enabled": settings["mcpEnabled"],
-            "transport": transport,
-            "heartbeatPath": path.name,
-            "heartbeat": shown,
-            "httpTransport": {"online": self._live(), "transport": transport},
-            "activity": {
-                "totalCalls24h": stats.total_calls,
-                "successRate": stats.success_rate,
-                "avgDurationMs": stats.avg_duration_ms,
-                "topTools": _top(stats),
-                "lastCallAt": stats.last_call_at,
-                "lastCallTool": stats.last_call_tool,
-            },
+        activity = {
+            "totalCalls24h": stats.total_calls,
+            "successRate": stats.success_rate,
+            "avgDurationMs": stats.avg_duration_ms,
+            "topTools": _top(stats),
+            "lastCallAt": stats.last_call_at,
+            "lastCallTool": stats.last_call_tool,
         }
+        return {**self._door.shown(self._engine), "activity": activity}
 
     async def _tools(self, _request: Request) -> dict[str, Any]:
         tools = [
@@ -110,7 +111,7 @@ class Views:
     async def _audit(self, request: Request) -> dict[str, Any]:
         query = request.query_params
         limit = min(MOST, max(1, _number(query.get("limit"), LIMIT)))
-        offset = max(0, _number(query.get("offset"), 0))
+        offset = min(LAST_OFFSET, max(0, _number(query.get("offset"), 0)))
         success = _SUCCESS.get(query.get("success", ""))
         try:
             async with self._engine.database.reading() as work:
@@ -158,8 +159,11 @@ def _top(stats: ToolAuditStats) -> list[dict[str, Any]]:
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.lstrip("-").isdigit() else default
+    try:
+        return default if text is None else int(text)
+    except ValueError:
+        return default
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

@@ -135,21 +135,31 @@ async def test_failures_are_tool_errors(
     assert (result.is_error, told) == (True, [text])
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_progress_tells_the_text_so_far(gateway: Gateway, era: str) -> None:
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
+async def test_progress_tells_the_text_so_far(
+    gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
+) -> None:
     told: list[tuple[float, str | None]] = []
 
     async def heard(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, message))
 
     asked = {**HELLO, "model": "demo/slow-5", "stream": True}
-    async with Client(f"{gateway.url}/api/mcp/stream", mode=era) as client:
-        await client.call_tool("omniroute_route_request", asked, progress_callback=heard)
+    with anyio.fail_after(LIMIT_S):
+        async with Client(connect(gateway, tmp_path), mode=era) as client:
+            await client.call_tool("omniroute_route_request", asked, progress_callback=heard)
     assert told == [(6.0, "hello "), (11.0, "hello from "), (14.0, "hello from mcp")]
 
 
+THROUGH_THE_GATEWAY = {name: one for name, one in TRANSPORTS.items() if name != "stdio"}
+
+
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
-async def test_cancelling_a_call_stops_the_upstream(gateway: Gateway, era: str) -> None:
+@pytest.mark.parametrize("connect", THROUGH_THE_GATEWAY.values(), ids=THROUGH_THE_GATEWAY)
+async def test_cancelling_a_call_stops_the_upstream(
+    gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
+) -> None:
     async def reserved() -> int:
         async with httpx.AsyncClient() as http:
             health = await http.get(f"{gateway.url}/api/monitoring/health")
@@ -158,7 +168,7 @@ async def test_cancelling_a_call_stops_the_upstream(gateway: Gateway, era: str) 
 
     asked = {**HELLO, "model": "demo/slow-start-60000"}
     with anyio.fail_after(LIMIT_S):
-        async with Client(f"{gateway.url}/api/mcp/stream", mode=era) as client:
+        async with Client(connect(gateway, tmp_path), mode=era) as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(client.call_tool, "omniroute_route_request", asked)
                 while await reserved() != 1:

@@ -1,8 +1,6 @@
 """The request tables of the two paths: gates, methods, sessions, hosts, keys, limits."""
 
-import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +8,20 @@ import anyio
 import httpx
 import pytest
 from tests.omniroute_mcp.conftest import application
-from tests.support.processes import Gateway
-
-from omniroute.caller import Caller
-from omniroute.engine import Engine
-from omniroute.operations.keys import KeyInput, create_key
+from tests.omniroute_mcp.wire import (
+    ACCEPT,
+    INITIALIZE,
+    LIST,
+    MODERN,
+    MODERN_LIST,
+    SSE,
+    STREAM,
+    key,
+    opened,
+    set_setting,
+)
 
 pytestmark = pytest.mark.anyio
-
-STREAM, SSE = "/api/mcp/stream", "/api/mcp/sse"
-ACCEPT = {"accept": "application/json, text/event-stream"}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-MODERN = {
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": "tools/list",
-    **ACCEPT,
-}
-MODERN_LIST = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "tools/list",
-    "params": {
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-    },
-}
-
-
-async def set_setting(engine: Engine, name: str, value: Any) -> None:
-    async with engine.configuration.change() as work:
-        await work.settings.set(name, value)
-
-
-async def opened(client: httpx.AsyncClient, path: str = STREAM, **headers: str) -> str:
-    """The id of a fresh handshake-era session."""
-    response = await client.post(path, json=INITIALIZE, headers={**ACCEPT, **headers})
-    assert response.status_code == 200, response.text
-    return response.headers["mcp-session-id"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -81,14 +45,17 @@ GATES = {
 async def test_the_transport_setting_gates_the_other_path(
     tmp_path: Path, transport: str, expected: dict[str, int]
 ) -> None:
+    names = {STREAM: "streamable-http", SSE: "sse"}
     async with application(tmp_path) as (engine, client, _):
         await set_setting(engine, "mcpTransport", transport)
         for path, status in expected.items():
             response = await client.post(path, json=INITIALIZE, headers=ACCEPT)
             assert response.status_code == status
-            if status == 400:
-                text = response.json()["error"]
-                assert f'"{transport}"' in text
+            for method in ("GET", "POST", "DELETE") if status == 400 else ():
+                gated = await client.request(method, path)
+                text = gated.json()["error"]
+                assert gated.status_code == 400
+                assert all(f'"{name}"' in text for name in (transport, names[path]))
                 assert "mcpTransport" in text
 
 
@@ -104,8 +71,14 @@ async def test_switching_away_closes_the_sessions(tmp_path: Path) -> None:
         assert response.status_code == 404
 
 
-LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 Request = Callable[[httpx.AsyncClient], Any]
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    """A body over the limit, in chunks."""
+    for _ in range(5):
+        yield b" " * (1024 * 1024)
+
 
 HANDSHAKE: dict[str, tuple[Request, int]] = {
     "anything but initialize without a session": (
@@ -164,6 +137,12 @@ HANDSHAKE: dict[str, tuple[Request, int]] = {
         ),
         413,
     ),
+    "a body over 4 MiB that says nothing of its length": (
+        lambda c: c.post(
+            STREAM, content=pieces(), headers={**ACCEPT, "content-type": "application/json"}
+        ),
+        413,
+    ),
     "stateless": (lambda c: c.post(STREAM, json=MODERN_LIST, headers=MODERN), 200),
     "stateless GET": (lambda c: c.get(STREAM, headers=MODERN), 405),
     "stateless with headers that disagree": (
@@ -184,8 +163,39 @@ async def test_the_request_table(tmp_path: Path, request_: Request, status: int)
     async with application(tmp_path) as (_, client, _):
         response = await request_(client)
         assert response.status_code == status, response.text
-        if status == 405 and "stateless" not in response.text:
-            assert "POST" in response.headers.get("allow", "POST")
+        if status == 405 and "mcp-protocol-version" not in response.request.headers:
+            assert response.headers["allow"] == "GET, POST, DELETE"
+
+
+FUTURE = {
+    **LIST,
+    "params": {
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2099-01-01",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+    },
+}
+ERRORS: dict[str, tuple[Request, int]] = {
+    "malformed JSON": (HANDSHAKE["malformed JSON"][0], -32700),
+    "an unknown session": (HANDSHAKE["an unknown session"][0], -32600),
+    "headers that disagree": (HANDSHAKE["stateless with headers that disagree"][0], -32020),
+    "a version from the future": (
+        lambda c: c.post(
+            STREAM, json=FUTURE, headers={**MODERN, "mcp-protocol-version": "2099-01-01"}
+        ),
+        -32022,
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "code"), ERRORS.values(), ids=ERRORS)
+async def test_errors_are_numbered_as_the_protocol_does(
+    tmp_path: Path, request_: Request, code: int
+) -> None:
+    async with application(tmp_path) as (_, client, _):
+        response = await request_(client)
+        assert response.json()["error"]["code"] == code
 
 
 async def test_a_session_lives_until_it_is_deleted(tmp_path: Path) -> None:
@@ -200,17 +210,12 @@ async def test_a_session_lives_until_it_is_deleted(tmp_path: Path) -> None:
         assert gone.status_code == 404
 
 
-async def key(engine: Engine, *scopes: str) -> dict[str, str]:
-    """The header of a fresh gateway key."""
-    operator = Caller(door="cli", is_operator=True)
-    made = await create_key(engine, operator, KeyInput(name="k", scopes=list(scopes)))
-    return {"authorization": f"Bearer {made.key}"}
-
-
 async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, client, _):
         good, poor = await key(engine, "mcp"), await key(engine, "read:health")
+        stale = await key(engine, "mcp", expires_at="2020-01-01T00:00:00Z")
         answers = {
+            "expired": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **stale}),
             "nobody": await client.post(STREAM, json=INITIALIZE, headers=ACCEPT),
             "unknown": await client.post(
                 STREAM, json=INITIALIZE, headers={**ACCEPT, "authorization": "Bearer nope"}
@@ -219,100 +224,19 @@ async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> N
             "good": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **good}),
         }
         assert {name: r.status_code for name, r in answers.items()} == {
+            "expired": 401,
             "nobody": 401,
             "unknown": 401,
             "poor": 403,
             "good": 200,
         }
-        assert answers["nobody"].headers["www-authenticate"].startswith("Bearer ")
-
-
-async def test_a_session_of_another_key_does_not_exist(tmp_path: Path) -> None:
-    async with application(tmp_path) as (engine, client, _):
-        mine, yours = await key(engine, "mcp"), await key(engine, "mcp")
-        session = await opened(client, **mine)
-        headers = {**ACCEPT, **yours, "mcp-session-id": session}
-        response = await client.post(STREAM, json=LIST, headers=headers)
-        assert response.status_code == 404
+        challenges = {name: r.headers.get("www-authenticate", "") for name, r in answers.items()}
+        assert challenges["nobody"].startswith("Bearer ")
+        assert challenges["expired"].startswith('Bearer error="invalid_token"')
+        assert challenges["poor"].startswith('Bearer error="insufficient_scope"')
+        assert challenges["good"] == ""
 
 
 async def test_other_machines_need_a_key(tmp_path: Path) -> None:
     async with application(tmp_path, peer="203.0.113.9") as (_, client, _):
         assert (await client.post(STREAM, json=INITIALIZE, headers=ACCEPT)).status_code == 401
-
-
-async def call(
-    client: httpx.AsyncClient, name: str, meta: dict[str, Any] | None = None, **headers: str
-) -> dict[str, Any]:
-    """The result of one stateless tool call without arguments."""
-    params = {
-        "name": name,
-        "arguments": {},
-        "_meta": {**MODERN_LIST["params"]["_meta"], **(meta or {})},  # type: ignore[index]
-    }
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    sent = {**MODERN, "mcp-method": "tools/call", "mcp-name": name, **headers}
-    response = await client.post(STREAM, json=body, headers=sent)
-    text = response.text
-    if "event-stream" in response.headers["content-type"]:
-        text = next(line[5:] for line in text.splitlines() if line.startswith("data:"))
-    result: dict[str, Any] = json.loads(text)["result"]
-    return result
-
-
-def enforcing(tmp_path: Path) -> AbstractAsyncContextManager[Any]:
-    return application(tmp_path, OMNIROUTE_MCP_ENFORCE_SCOPES="true")
-
-
-SCOPES = {
-    "the scope itself": (["mcp", "read:health"], None, False),
-    "a wildcard": (["mcp", "read:*"], None, False),
-    "everything": (["*"], None, False),
-    "another scope": (["mcp", "read:combos"], None, True),
-    "narrowed by _meta": (["mcp", "read:*"], {"scopes": ["read:combos"]}, True),
-    "not widened by _meta": (["mcp"], {"scopes": ["read:health"]}, True),
-}
-
-
-@pytest.mark.parametrize(("held", "meta", "denied"), SCOPES.values(), ids=SCOPES)
-async def test_scopes_decide(
-    tmp_path: Path, held: list[str], meta: dict[str, Any] | None, denied: bool
-) -> None:
-    async with enforcing(tmp_path) as (engine, client, _):
-        result = await call(client, "omniroute_get_health", meta, **await key(engine, *held))
-        assert result.get("isError", False) is denied
-        if denied:
-            text = result["content"][0]["text"]
-            assert text.startswith("Error: omniroute_get_health needs scopes read:health")
-            assert "from authInfo" in text
-
-
-async def test_calls_are_audited_without_their_arguments(tmp_path: Path) -> None:
-    async with application(tmp_path) as (_, client, _):
-        await call(client, "omniroute_get_health")
-        await call(client, "omniroute_fly")
-        page = (await client.get("/api/mcp/audit?limit=0")).json()
-        stats = (await client.get("/api/mcp/audit/stats")).json()
-        tools = (await client.get("/api/mcp/tools")).json()
-        status = (await client.get("/api/mcp/status")).json()
-    assert (page["total"], page["limit"]) == (2, 1)
-    assert page["entries"][0]["errorCode"] == "unknown_tool"
-    assert stats["totalCalls"] == 2
-    assert tools["total"] == len(tools["tools"])
-    assert (status["enabled"], status["transport"]) == (True, "all")
-
-
-async def test_a_reader_that_lost_its_stream_resumes(gateway: Gateway) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
-        session = await opened(client)
-        headers = {**ACCEPT, "mcp-session-id": session, "mcp-protocol-version": "2025-11-25"}
-        listed = await client.post(STREAM, json=LIST, headers=headers)
-        first = next(line for line in listed.text.splitlines() if line.startswith("id:"))
-        resume = {**headers, "last-event-id": first[3:].strip()}
-        with anyio.fail_after(10):
-            async with client.stream("GET", STREAM, headers=resume) as response:
-                assert response.status_code == 200
-                async for line in response.aiter_lines():
-                    if line.startswith("data:") and "omniroute_get_health" in line:
-                        return
-    raise AssertionError("the missed answer did not come again")
