@@ -4,18 +4,18 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 
 from omniroute import errors
 from omniroute.catalog.providers import PROVIDERS
+from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
-from omniroute.http.access import route_class
-from omniroute.http.chat_routes import ROUTES
+from omniroute.http.access import Access, route_class
+from omniroute.http.app import build_http
 from omniroute.http.errors import status_of
-from omniroute.http.management import MANAGEMENT
-from omniroute.http.model_routes import model_route, models_route
-from omniroute.http.token_routes import count_tokens_route
 from omniroute.routing.verdicts import OTHERWISE, TABLE
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings
@@ -75,22 +75,22 @@ def settings() -> str:
 
 def http() -> str:
     """Every HTTP route with its class."""
-    rows: list[tuple[str, str, str, str]] = []
-    for path, (_, _, description) in ROUTES.items():
-        rows.append(("POST", path, route_class(path, "POST"), description))
-    for handler in (models_route, model_route, count_tokens_route, *MANAGEMENT):
-        if not handler.include_in_schema:
-            continue
-        path = min(handler.paths)
-        method = min(handler.http_methods - {"OPTIONS", "HEAD"})
-        told = inspect.getdoc(handler.fn) or ""
-        rows.append((method, path, route_class(path, method), told))
+    rows: set[tuple[str, str, str, str]] = set()
+    # Routes are declared before there is an engine; only its version is asked for.
+    app = build_http(cast("Engine", SimpleNamespace(version="")), cast("Access", None), None)
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if not handler.include_in_schema:
+                continue
+            method = min(handler.http_methods - {"OPTIONS", "HEAD"})
+            told = handler.description or inspect.getdoc(handler.fn) or ""
+            rows.add((method, route.path_format, route_class(route.path, method), told))
     return (
         "# HTTP routes\n\nFor programs: `/docs/openapi.json`; the page: `/docs`. "
         "Management routes answer this machine, and keys with the scope `manage`.\n\n"
         + table(
             ("method", "path", "class", "what"),
-            ((m, f"`{p}`", c, t) for m, p, c, t in sorted(rows, key=lambda row: row[1])),
+            ((m, f"`{p}`", c, t) for m, p, c, t in sorted(rows, key=lambda row: (row[1], row[0]))),
         )
     )
 

@@ -15,7 +15,11 @@ class Dialect(StrEnum):
     """A wire format a client or an upstream speaks."""
 
     OPENAI_CHAT = "openai-chat"
+    OPENAI_RESPONSES = "openai-responses"
     ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    OLLAMA = "ollama"
+    OPENAI_COMPLETIONS = "openai-completions"
 
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -77,13 +81,16 @@ class Reasoning(Struct, frozen=True, tag="reasoning"):
     """Thinking the model showed.
 
     `signature` proves it genuine to the provider that wrote it; `redacted` is opaque thinking
-    that only that provider can read. Both mean nothing to any other.
+    that only that provider can read. Both mean nothing to any other: `origin` is its dialect.
+    `id` is the provider's own name for this piece, where it has one. With a signature and no
+    text, it is the provider's state of mind before the part that follows.
     """
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
     origin: Dialect | None = None
+    id: str | None = None
 
 
 class ToolCall(Struct, frozen=True, tag="tool_call"):
@@ -247,15 +254,22 @@ class ReasoningDelta(Struct, frozen=True, tag="reasoning_delta", gc=False):
 
 
 class ReasoningSigned(Struct, frozen=True, tag="reasoning_signed", gc=False):
-    """Closes the current thinking with its provider's signature."""
+    """Closes the current thinking with its provider's signature.
+
+    With no thinking open it stands for itself; see `Reasoning`. `origin` None: this dialect's own.
+    """
 
     signature: str
+    origin: Dialect | None = None
+    id: str | None = None
 
 
 class ReasoningRedacted(Struct, frozen=True, tag="reasoning_redacted", gc=False):
     """A whole piece of thinking that only its provider can read."""
 
     data: str
+    origin: Dialect | None = None
+    id: str | None = None
 
 
 class ToolCallStarted(Struct, frozen=True, tag="tool_call_started", gc=False):
@@ -277,6 +291,12 @@ class OpaqueBlock(Struct, frozen=True, tag="opaque_block"):
     """A whole reply part only its own dialect understands."""
 
     extras: Extras
+
+
+class ImageProduced(Struct, frozen=True, tag="image_produced", gc=False):
+    """A whole picture the model made."""
+
+    image: Image
 
 
 class UsageReported(Struct, frozen=True, tag="usage_reported", gc=False):
@@ -311,6 +331,7 @@ Event: TypeAlias = (
     | ToolCallStarted
     | ToolArgumentsDelta
     | OpaqueBlock
+    | ImageProduced
     | UsageReported
     | Finished
     | Failed
@@ -323,6 +344,7 @@ CONTENT_EVENTS = (
     ReasoningRedacted,
     ToolCallStarted,
     OpaqueBlock,
+    ImageProduced,
 )
 """Events that carry something a client would miss: after the first of them no target is changed."""
 
@@ -357,8 +379,7 @@ class _Call:
 class Collector:
     """Folds events into a `ChatReply`. Order of parts is the order in which they began."""
 
-    def __init__(self, origin: Dialect | None = None) -> None:
-        self._origin = origin
+    def __init__(self) -> None:
         self._started = Started()
         self._slots: list[Part | _Call] = []
         self._text: list[str] = []
@@ -376,11 +397,11 @@ class Collector:
                     self._close_run()
                     self._kind = type(event)
                 self._text.append(event.text)
-            case ReasoningSigned(signature):
-                self._close_run(signature)
-            case ReasoningRedacted(data):
+            case ReasoningSigned():
+                self._close_run(event)
+            case ReasoningRedacted(data, origin, id):
                 self._close_run()
-                self._slots.append(Reasoning(redacted=data, origin=self._origin))
+                self._slots.append(Reasoning(redacted=data, origin=origin, id=id))
             case ToolCallStarted(index, id, name):
                 self._close_run()
                 self._calls[index] = call = _Call(id, name)
@@ -391,6 +412,9 @@ class Collector:
             case OpaqueBlock(extras):
                 self._close_run()
                 self._slots.append(Opaque(extras))
+            case ImageProduced(image):
+                self._close_run()
+                self._slots.append(image)
             case Started():
                 self._started = event
             case UsageReported(usage):
@@ -400,16 +424,21 @@ class Collector:
             case Failed():
                 self._failure = event
 
-    def _close_run(self, signature: str | None = None) -> None:
+    def _close_run(self, signed: ReasoningSigned | None = None) -> None:
         text, kind = "".join(self._text), self._kind
         self._text.clear()
         self._kind = None
-        if kind is ReasoningDelta or (kind is None and signature is not None):
-            self._slots.append(Reasoning(text, signature, origin=self._origin))
-        elif kind is TextDelta and text:
+        if kind is TextDelta and text:
             self._slots.append(Text(text))
         elif kind is RefusalDelta and text:
             self._slots.append(Refusal(text))
+        thought = text if kind is ReasoningDelta else ""
+        if signed is not None:
+            self._slots.append(
+                Reasoning(thought, signed.signature, origin=signed.origin, id=signed.id)
+            )
+        elif thought:
+            self._slots.append(Reasoning(thought))
 
     def reply(self) -> ChatReply:
         """What has arrived so far, as a reply."""
@@ -431,9 +460,9 @@ class Collector:
         )
 
 
-def collect(events: Iterable[Event], origin: Dialect | None = None) -> ChatReply:
+def collect(events: Iterable[Event]) -> ChatReply:
     """Fold a finished event stream into one reply."""
-    collector = Collector(origin)
+    collector = Collector()
     for event in events:
         collector.feed(event)
     return collector.reply()

@@ -7,6 +7,7 @@ import pytest
 
 from omniroute.caller import Caller
 from omniroute.chat import ChatRequest, Dialect, Message, Text
+from omniroute.dialects import CODECS
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.exchange import ChatCall
@@ -131,7 +132,7 @@ def chat_call(
         request_id="request-1",
         caller=caller or Caller(door="http", key_id="key-1"),
         request=ChatRequest(model=model, messages=messages, stream=stream),
-        dialect=dialect,
+        client=CODECS[dialect] if dialect else None,
         body=body,
         max_cost_micro_usd=max_cost_micro_usd,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from omniroute.chat import ChatRequest
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.records import (
     ApiKey,
@@ -63,3 +64,8 @@ def snapshot(
         keys=keys,
         settings=settings,
     )
+
+
+def asking(*, include_usage: bool = False, model: str = "") -> ChatRequest:
+    """The request behind a reply, where nothing of it matters but this."""
+    return ChatRequest(model=model, messages=(), include_usage=include_usage)

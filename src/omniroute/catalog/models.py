@@ -23,6 +23,8 @@ DEMO_MODELS = (
     "echo",
     "tools",
     "reasoning",
+    "see",
+    "draw",
     "slow-start",
     "slow",
     "flaky-429",

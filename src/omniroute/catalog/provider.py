@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -21,11 +22,19 @@ class Provider(Struct, frozen=True, kw_only=True):
     """One upstream API. Holds facts only; behaviour lives with its dialect.
 
     `base_url` may hold `{name}` fields that a connection's options fill in; `chat_path`,
-    `models_path` and, where tokens can be counted, `count_path` are appended to it. `env` are
+    `models_path` and, where tokens can be counted, `count_path` are appended to it; `stream_path`
+    is for streams where they have a path of their own. `also` are further dialects the service
+    speaks natively, with the path of each. `framing` is how a stream travels. `env` are
     environment variables that commonly hold a key for it, best first. `prices` is the provider's
     id in genai-prices; `families` are the beginnings of the model names that are its own, where
     that price list names other services' models too. `probe_port` is set for servers that run on
     the user's own machine.
+
+    What services of one dialect do differently: `call_id_chars` is the exact length of tool call
+    ids one insists on, `think_tags` says that thinking stands in the text between tags, and the
+    `..._prefixes` are beginnings of model ids: of models that know no system role, that take
+    thinking levels instead of budgets, that think as much as they see fit, and that keep to a
+    JSON Schema by themselves.
     """
 
     id: str
@@ -52,6 +61,15 @@ class Provider(Struct, frozen=True, kw_only=True):
     completion_limit_prefixes: tuple[str, ...] = ()
     reasoning_history: bool = False
     marks_stream_end: bool = True
+    stream_path: str | None = None
+    also: Mapping[Dialect, str] = {}
+    framing: Literal["native", "aws-event-stream"] = "native"
+    call_id_chars: int | None = None
+    think_tags: bool = False
+    no_system_prefixes: tuple[str, ...] = ()
+    thinking_level_prefixes: tuple[str, ...] = ()
+    adaptive_prefixes: tuple[str, ...] = ()
+    structured_prefixes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -18,9 +18,11 @@ class ServerEvent(Struct, frozen=True, gc=False):
 class TargetFacts(Struct, frozen=True, kw_only=True):
     """What an encoder must know about the model it writes for.
 
-    `model` is the upstream's id. Limits are tokens, None when unknown. The booleans are
-    differences between services that speak the same dialect; a provider row names them:
-    `adaptive_thinking` and `structured_output` are features newer Anthropic models have.
+    `model` is the upstream's id. Limits are tokens, None when unknown. The rest are differences
+    between services that speak the same dialect; a provider row names them: `adaptive_thinking`
+    and `structured_output` are features newer Anthropic models have, `thinking_levels` says that
+    a Gemini model takes levels instead of budgets, `system_role` that system turns are understood,
+    and `call_id_chars` is the exact length of call ids where a service insists on one.
     """
 
     model: str
@@ -32,6 +34,9 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     reasoning_history: bool = False
     adaptive_thinking: bool = False
     structured_output: bool = False
+    thinking_levels: bool = False
+    system_role: bool = True
+    call_id_chars: int | None = None
 
 
 class ErrorFacts(Struct, frozen=True, kw_only=True):
@@ -44,6 +49,20 @@ class ErrorFacts(Struct, frozen=True, kw_only=True):
     param: str | None = None
     request_id: str | None = None
     extras: Mapping[str, Any] = {}
+
+
+class Splitter(Protocol):
+    """Cuts an upstream's bytes into frames: server-sent events, or lines of JSON."""
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Frames that `chunk` completes; chunks may be cut anywhere.
+
+        Raises:
+            MalformedReply: a frame is larger than the limit for one.
+        """
+
+    def close(self) -> list[ServerEvent]:
+        """What the end of the stream completes."""
 
 
 class StreamDecoder(Protocol):
@@ -95,18 +114,46 @@ class Relay(Protocol):
     def close(self) -> bytes:
         """What was still held back when the upstream ended."""
 
+    def fail(self, error: ErrorFacts) -> bytes:
+        """Frames that end the stream honestly after a failure, as `StreamEncoder.fail`."""
 
-class Codec(Protocol):
-    """One wire format, both directions."""
+
+class ClientCodec(Protocol):
+    """One wire format as clients speak it."""
 
     dialect: Dialect
 
+    stream_type: str
+    """The media type of a stream."""
+
+    own_ids: bool
+    """Whether replies get ids of the gateway's: clients ask for them again by id."""
+
     def decode_request(self, body: bytes) -> ChatRequest:
-        """A client's request.
+        """A client's request. What its dialect puts into the path, the door fills in.
 
         Raises:
             InvalidRequest: not a JSON object, or fields of the wrong type, named by path.
         """
+
+    def encode_reply(self, reply: ChatReply, request: ChatRequest) -> bytes:
+        """A whole reply for a client, which may echo what was asked."""
+
+    def encoder(self, request: ChatRequest) -> StreamEncoder:
+        """A fresh encoder for one client stream."""
+
+    def encode_error(self, error: ErrorFacts) -> bytes:
+        """An error body for a client."""
+
+    def keepalive(self) -> bytes:
+        """A frame that says nothing and keeps a stream open; `b""` when there is none."""
+
+
+class Codec(ClientCodec, Protocol):
+    """One wire format, both directions."""
+
+    carries_addresses: bool
+    """Whether a request may point at pictures and files elsewhere by http(s) address."""
 
     def encode_request(self, request: ChatRequest, target: TargetFacts) -> bytes:
         """A request for an upstream.
@@ -136,26 +183,17 @@ class Codec(Protocol):
             MalformedReply: not a reply of this dialect.
         """
 
-    def encode_reply(self, reply: ChatReply) -> bytes:
-        """A whole reply for a client."""
+    def splitter(self) -> Splitter:
+        """A fresh splitter for one upstream stream."""
 
     def decoder(self, tool_names: Mapping[str, str] = ...) -> StreamDecoder:
         """A fresh decoder for one upstream stream."""
-
-    def encoder(self, *, include_usage: bool) -> StreamEncoder:
-        """A fresh encoder for one client stream."""
 
     def relay(self, *, hide_usage: bool) -> Relay:
         """A fresh relay for one stream; `hide_usage` drops a usage frame nobody asked for."""
 
     def decode_error(self, status: int, body: bytes) -> ErrorFacts:
         """An upstream's error body, whatever it is; the message is one clean line."""
-
-    def encode_error(self, error: ErrorFacts) -> bytes:
-        """An error body for a client."""
-
-    def keepalive(self) -> bytes:
-        """A frame that says nothing and keeps a stream open."""
 
 
 class MalformedReply(Exception):

@@ -60,6 +60,10 @@ class Fields:
         """A field as it is."""
         return self._left.pop(name, None)
 
+    def put(self, name: str, value: Any) -> None:
+        """Leave a value for the leftovers."""
+        self._left[name] = value
+
     def text(self, name: str) -> str | None:
         """An optional string."""
         value = self.take(name)

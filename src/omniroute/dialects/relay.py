@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from omniroute.chat import CONTENT_EVENTS, Failed, Finished, Usage, UsageReported
-from omniroute.dialects.codec import MalformedReply, ServerEvent, StreamDecoder
+from omniroute.dialects.codec import ErrorFacts, MalformedReply, ServerEvent, StreamDecoder
 from omniroute.dialects.sse import MAX_EVENT_BYTES, split
 
 _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -19,6 +19,7 @@ class ScanningRelay:
     Args:
         decoder: reads the frames that matter; it sees them in order, but not all of them.
         matters: a quick search of bytes for usage, an error or the ending.
+        failed: the frames that end a stream of this dialect after a failure.
         hidden: says which frames are not sent on, None when all are.
     """
 
@@ -26,6 +27,7 @@ class ScanningRelay:
         self,
         decoder: StreamDecoder,
         matters: Callable[[bytes], bool],
+        failed: Callable[[ErrorFacts], bytes],
         hidden: Callable[[ServerEvent], bool] | None = None,
     ) -> None:
         self.usage: Usage | None = None
@@ -35,6 +37,7 @@ class ScanningRelay:
         self.failure: Failed | None = None
         self._decoder = decoder
         self._matters = matters
+        self._failed = failed
         self._hidden = hidden
         self._held = bytearray()
         self._malformed: MalformedReply | None = None
@@ -83,6 +86,10 @@ class ScanningRelay:
         if self.done or not rest.strip(b"\r\n"):
             return rest
         return rest.rstrip(b"\r\n") + b"\n\n"
+
+    def fail(self, error: ErrorFacts) -> bytes:
+        """See `Relay.fail`."""
+        return self._failed(error)
 
     def _scan(self, whole: bytes) -> bytes:
         if self._dull(whole):

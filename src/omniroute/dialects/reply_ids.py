@@ -1,6 +1,6 @@
 """Reply ids: the upstream's own id under the prefix a client of the dialect expects."""
 
-_PREFIXES = ("chatcmpl-", "msg_", "resp_")
+_PREFIXES = ("chatcmpl-", "cmpl-", "msg_", "resp_")
 
 
 def reply_id(upstream_id: str, prefix: str) -> str:

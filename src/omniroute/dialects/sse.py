@@ -5,6 +5,8 @@ from omniroute.dialects.codec import MalformedReply, ServerEvent
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """One event may hold this much. A generated picture in base64 fits; an endless line does not."""
 
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
 _BOM = b"\xef\xbb\xbf"
 
 

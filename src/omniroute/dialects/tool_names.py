@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from omniroute.chat import ChatRequest, Tool, ToolCall
@@ -13,8 +13,17 @@ NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def wire_names(request: ChatRequest, max_chars: int) -> dict[str, str]:
+def plain_name(name: str) -> str:
+    """A name in the characters most upstreams accept."""
+    return _FORBIDDEN.sub("_", name)
+
+
+def wire_names(
+    request: ChatRequest, max_chars: int, clean: Callable[[str], str] = plain_name
+) -> dict[str, str]:
     """Names that have to change: what the client wrote to what the upstream gets.
+
+    `clean` leaves a name alone that the upstream accepts but for its length.
 
     Covers declared tools, the tool choice and calls in the history. A pure function of the
     request, so that encoding it and decoding its reply agree without a shared memory.
@@ -24,12 +33,12 @@ def wire_names(request: ChatRequest, max_chars: int) -> dict[str, str]:
     if request.tool_choice is not None and request.tool_choice.name:
         wanted.append(request.tool_choice.name)
     names = dict.fromkeys(wanted)
-    kept = {name for name in names if name and _fits(name, max_chars)}
+    kept = {name for name in names if name and len(name) <= max_chars and clean(name) == name}
     renamed: dict[str, str] = {}
     taken = set(kept)
     for name in names:
         if name and name not in kept:
-            renamed[name] = _renamed(name, max_chars, taken)
+            renamed[name] = _renamed(name, clean(name), max_chars, taken)
             taken.add(renamed[name])
     return renamed
 
@@ -44,12 +53,7 @@ def wire_id(call_id: str) -> str:
     return _FORBIDDEN.sub("_", call_id)
 
 
-def _fits(name: str, max_chars: int) -> bool:
-    return len(name) <= max_chars and not _FORBIDDEN.search(name)
-
-
-def _renamed(name: str, max_chars: int, taken: set[str]) -> str:
-    plain = _FORBIDDEN.sub("_", name)
+def _renamed(name: str, plain: str, max_chars: int, taken: set[str]) -> str:
     if len(plain) <= max_chars and plain not in taken:
         return plain
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qs
 
 from omniroute.caller import Caller
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
+from omniroute.http.paths import OLLAMA_PATHS
 from omniroute.pipeline.admission import Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
@@ -16,7 +18,7 @@ Scope: TypeAlias = Mapping[str, Any]
 
 _PUBLIC_READS = ("/api/monitoring/health",)
 _PUBLIC = ("/health", "/docs", "/openapi.json", "/.well-known", "/a2a")
-_CLIENT = ("/v1",)
+_CLIENT = ("/v1", "/v1beta", *OLLAMA_PATHS)
 _HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")
 _FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
 
@@ -118,7 +120,7 @@ class Access:
             Forbidden: the key is switched off, banned or expired.
         """
         headers = headers_of(scope)
-        caller = self.admission.caller(snapshot, "http", presented_key(headers))
+        caller = self.admission.caller(snapshot, "http", presented_key(scope))
         if caller.key_id is None:
             self._require_own_origin(headers)
         return caller
@@ -170,8 +172,12 @@ class Access:
         return is_loopback(scope, self.trusted_local)
 
 
-def presented_key(headers: Mapping[str, str]) -> str | None:
+def presented_key(scope: Scope) -> str | None:
     """The key a client of the model APIs presented (01 §2.2.1)."""
+    headers = headers_of(scope)
+    if is_under(scope["path"], ("/v1beta",)) and "authorization" not in headers:
+        named = parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])
+        return (headers.get("x-goog-api-key") or named[0]).strip() or None
     if "anthropic-version" in headers and "authorization" not in headers:
         # Without that header an x-api-key is some local client's placeholder.
         return headers.get("x-api-key", "").strip() or None

@@ -26,10 +26,14 @@ from omniroute.http.chat_routes import chat_router
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
 from omniroute.http.errors import internal_facts, retry_headers, status_of
+from omniroute.http.gemini_routes import gemini_router
 from omniroute.http.management import MANAGEMENT
-from omniroute.http.model_routes import model_route, models_route
+from omniroute.http.model_routes import MODEL_ROUTES
+from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.reply import ChatSurface
+from omniroute.http.responses_routes import responses_router
 from omniroute.http.token_routes import count_tokens_route
+from omniroute.operations.background import BackgroundResponses
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +56,16 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
     def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _answer(request, error, access, engine)
 
+    surface = ChatSurface(engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s)
+    background = BackgroundResponses(engine)
     return Litestar(
+        lifespan=[lambda _: background.lifespan()],
         route_handlers=[
-            chat_router(
-                ChatSurface(
-                    engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s
-                )
-            ),
-            models_route,
-            model_route,
+            chat_router(surface),
+            gemini_router(surface),
+            responses_router(surface, background),
+            *MODEL_ROUTES,
+            *OLLAMA_ROUTES,
             count_tokens_route,
             *MANAGEMENT,
         ],

@@ -1,22 +1,32 @@
 """The model APIs: one route per dialect, all of them the same call."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
+import msgspec
 from litestar import Request, Router, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
+from litestar.response.base import ASGIResponse
+from msgspec import Struct
 
-from omniroute.chat import Dialect
+from omniroute.catalog.names import did_you_mean
+from omniroute.chat import ChatRequest, Dialect
+from omniroute.dialects import CODECS, COMPLETIONS, GENERATE
+from omniroute.dialects.codec import ClientCodec
+from omniroute.dialects.ollama.lists import loaded
+from omniroute.errors import InvalidRequest
 from omniroute.http.access import headers_of
-from omniroute.http.reply import ChatResponse, ChatSurface
+from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.routing.snapshot import Snapshot
 
 _OBJECT = Schema(type=OpenAPIType.OBJECT)
-_MODEL_AND_MESSAGES = Schema(
+_BODY = Schema(
     type=OpenAPIType.OBJECT,
-    required=["model", "messages"],
+    required=["model"],
     properties={
         "model": Schema(type=OpenAPIType.STRING, min_length=1, max_length=200),
         "messages": Schema(type=OpenAPIType.ARRAY, items=_OBJECT, min_items=1),
@@ -30,15 +40,14 @@ class ChatOperation(Operation):
 
     def __post_init__(self) -> None:
         self.request_body = RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_MODEL_AND_MESSAGES)},
-            required=True,
+            content={"application/json": OpenAPIMediaType(schema=_BODY)}, required=True
         )
 
 
 RESPONSES: Mapping[int, ResponseSpec] = {
     status: ResponseSpec(data_container=dict[str, Any], description=text, generate_examples=False)
     for status, text in {
-        200: "The reply, or with `stream: true` its events as text/event-stream.",
+        200: "The reply, or its events when a stream is asked for.",
         400: "The request is not valid, or names an unknown model.",
         401: "An API key is required.",
         403: "The API key may not do this.",
@@ -50,41 +59,125 @@ RESPONSES: Mapping[int, ResponseSpec] = {
     }.items()
 }
 
-ROUTES: Mapping[str, tuple[Dialect, str, str]] = {
-    "/v1/chat/completions": (
-        Dialect.OPENAI_CHAT,
-        "Chat completion",
-        "OpenAI Chat Completions, whole or streamed, answered by any configured target.",
+Place: TypeAlias = Callable[[str, Snapshot, ChatRequest], ChatRequest]
+"""Fills in what the `{provider}` of a path says."""
+
+
+class ChatRoute(Struct, frozen=True, kw_only=True):
+    """One chat route: its path, who speaks there, and its documentation.
+
+    `instant` answers what needs no model.
+    """
+
+    path: str
+    client: ClientCodec
+    name: str
+    summary: str
+    description: str
+    place: Place | None = None
+    instant: Callable[[bytes], bytes | None] = lambda _: None
+
+
+def at_provider(named: str, snapshot: Snapshot, request: ChatRequest) -> ChatRequest:
+    """The request with its model at the provider of the path (01 §17).
+
+    Raises:
+        InvalidRequest: there is no such provider, or the model names another.
+    """
+    provider_id = snapshot.prefixes.get(named)
+    if provider_id is None:
+        hint = did_you_mean(named, snapshot.prefixes)
+        raise InvalidRequest(f"There is no provider '{named}'.{hint}", code="invalid_provider")
+    prefix, slash, _ = request.model.partition("/")
+    if not slash:
+        alias = snapshot.providers[provider_id].alias or provider_id
+        return msgspec.structs.replace(request, model=f"{alias}/{request.model}")
+    if snapshot.prefixes.get(prefix) != provider_id:
+        raise InvalidRequest(
+            f"'{request.model}' is not a model of '{named}', which the path names. "
+            f"Write '{named}/{request.model}' if that is its whole name there.",
+            param="model",
+        )
+    return request
+
+
+ROUTES: tuple[ChatRoute, ...] = (
+    ChatRoute(
+        path="/v1/chat/completions",
+        client=CODECS[Dialect.OPENAI_CHAT],
+        name="openai_chat",
+        summary="Chat completion",
+        description="OpenAI Chat Completions, whole or streamed, answered by any target.",
     ),
-    "/v1/messages": (
-        Dialect.ANTHROPIC,
-        "Message",
-        "Anthropic Messages, whole or streamed, answered by any configured target.",
+    ChatRoute(
+        path="/v1/providers/{provider:str}/chat/completions",
+        client=CODECS[Dialect.OPENAI_CHAT],
+        name="provider_chat",
+        summary="Chat completion at one provider",
+        description="OpenAI Chat Completions, answered by the provider the path names.",
+        place=at_provider,
     ),
-}
-"""Path, dialect and documentation of each chat route."""
+    ChatRoute(
+        path="/v1/completions",
+        client=COMPLETIONS,
+        name="openai_completions",
+        summary="Text completion",
+        description="OpenAI's legacy completions: a prompt instead of a conversation.",
+    ),
+    ChatRoute(
+        path="/v1/messages",
+        client=CODECS[Dialect.ANTHROPIC],
+        name="anthropic",
+        summary="Message",
+        description="Anthropic Messages, whole or streamed, answered by any target.",
+    ),
+    ChatRoute(
+        path="/api/chat",
+        client=CODECS[Dialect.OLLAMA],
+        name="ollama_chat",
+        summary="Ollama chat",
+        description="Ollama's chat, streamed unless `stream` is false, answered by any target.",
+        instant=loaded,
+    ),
+    ChatRoute(
+        path="/api/generate",
+        client=GENERATE,
+        name="ollama_generate",
+        summary="Ollama prompt",
+        description="Ollama's prompt without a conversation, answered by any target.",
+        instant=loaded,
+    ),
+)
+"""Every chat route whose body says it all. Adding one is adding a row."""
 
 
 def chat_router(surface: ChatSurface) -> Router:
     """All chat routes."""
-    return Router("/", route_handlers=[_route(surface, path, *row) for path, row in ROUTES.items()])
+    return Router("/", route_handlers=[_route(surface, row) for row in ROUTES])
 
 
-def _route(
-    surface: ChatSurface, path: str, dialect: Dialect, summary: str, description: str
-) -> HTTPRouteHandler:
+def _route(surface: ChatSurface, row: ChatRoute) -> HTTPRouteHandler:
     @post(
-        path,
+        row.path,
         status_code=200,
-        summary=summary,
-        description=description,
+        summary=row.summary,
+        description=row.description,
         tags=["Models"],
-        operation_id=f"post_{dialect.value.replace('-', '_')}",
+        operation_id=f"post_{row.name}",
         operation_class=ChatOperation,
         responses=dict(RESPONSES),
     )
-    async def handler(request: Request[Any, Any, Any]) -> ChatResponse:
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         scope = request.scope
-        return ChatResponse(surface, dialect, await request.body(), headers_of(scope))
+        amend = None
+        if row.place is not None:
+            named = request.path_params["provider"]
+            amend = partial(row.place, named, surface.engine.snapshot)
+        body = await request.body()
+        instant = row.instant(body)
+        if instant is not None:
+            surface.caller_of(scope)
+            return json_response(instant)
+        return ChatResponse(surface, row.client, body, headers_of(scope), amend)
 
     return handler

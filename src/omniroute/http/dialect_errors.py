@@ -6,36 +6,39 @@ import msgspec
 
 from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
-from omniroute.dialects.codec import ErrorFacts
+from omniroute.dialects.codec import ClientCodec, ErrorFacts
 from omniroute.errors import OmniRouteError
+from omniroute.http.access import is_under
 from omniroute.http.errors import error_facts, management_body
+from omniroute.http.paths import OLLAMA_PATHS
 
-PATH_DIALECTS: Mapping[str, Dialect] = {
-    "/v1/messages": Dialect.ANTHROPIC,
-    "/v1": Dialect.OPENAI_CHAT,
+_SPOKEN: Mapping[Dialect, tuple[str, ...]] = {
+    Dialect.ANTHROPIC: ("/v1/messages",),
+    Dialect.GEMINI: ("/v1beta",),
+    Dialect.OLLAMA: OLLAMA_PATHS,
+    Dialect.OPENAI_CHAT: ("/v1",),
 }
-"""Dialect of a path, most specific prefix first; other paths speak the management shape."""
+"""Where each dialect is spoken, most specific paths first; others have the management shape."""
 
 
-def path_dialect(path: str) -> Dialect | None:
-    """The dialect clients of `path` speak."""
-    for prefix, dialect in PATH_DIALECTS.items():
-        if path == prefix or path.startswith(prefix + "/"):
-            return dialect
-    return None
+def path_codec(path: str) -> ClientCodec | None:
+    """What clients of `path` speak."""
+    spoken = (dialect for dialect, paths in _SPOKEN.items() if is_under(path, paths))
+    dialect = next(spoken, None)
+    return CODECS[dialect] if dialect is not None else None
 
 
 def error_body(path: str, error: OmniRouteError, request_id: str) -> bytes:
     """The body of an error answer on `path`."""
-    dialect = path_dialect(path)
-    if dialect is None:
+    codec = path_codec(path)
+    if codec is None:
         return msgspec.json.encode(management_body(error, request_id))
-    return facts_body(path, error_facts(error, request_id))
+    return codec.encode_error(error_facts(error, request_id))
 
 
 def facts_body(path: str, facts: ErrorFacts) -> bytes:
     """The same for errors that are not of the tree."""
-    dialect = path_dialect(path)
-    if dialect is None:
+    codec = path_codec(path)
+    if codec is None:
         return msgspec.json.encode({"error": facts.message})
-    return CODECS[dialect].encode_error(facts)
+    return codec.encode_error(facts)

@@ -71,14 +71,14 @@ class Edge:
             await self.app(scope, receive, send)
             return
         request_id = self.new_id()
-        path = canonical_path(scope["path"])
+        headers = headers_of(scope)
+        path = canonical_path(scope["path"], headers)
         scope["path"] = path
         scope["raw_path"] = path.encode()
         scope["headers"] = [
             pair for pair in scope["headers"] if not pair[0].lower().startswith(_SPOOFABLE)
         ]
         scope.setdefault("state", {})["request_id"] = request_id
-        headers = headers_of(scope)
         common = {
             "x-request-id": request_id,
             "x-omniroute-route-class": route_class(path, scope["method"]),

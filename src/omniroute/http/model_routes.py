@@ -8,7 +8,12 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from omniroute.http.dependencies import Client, TheEngine
-from omniroute.operations.models import ModelEntry, get_model, list_models
+from omniroute.operations.models import (
+    ModelEntry,
+    get_model,
+    list_models,
+    list_provider_models,
+)
 
 
 class ModelList(Struct, frozen=True):
@@ -60,6 +65,23 @@ async def model_route(
     return _anthropic(entry) if "anthropic-version" in request.headers else entry
 
 
+@get(
+    "/v1/providers/{provider:str}/models",
+    summary="Models of one provider",
+    tags=["Models"],
+    operation_id="list_provider_models",
+)
+async def provider_models_route(
+    engine: TheEngine, client: Client, provider: FromPath[str]
+) -> ModelList:
+    """The models of one provider, their ids without its prefix (01 §17)."""
+    return ModelList("list", await list_provider_models(engine, client, provider))
+
+
 def _anthropic(entry: ModelEntry) -> AnthropicModel:
     created = datetime.fromtimestamp(entry.created, UTC).isoformat().replace("+00:00", "Z")
     return AnthropicModel("model", entry.id, entry.root, created)
+
+
+MODEL_ROUTES = (models_route, model_route, provider_models_route)
+"""All of them."""

@@ -4,24 +4,25 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from omniroute.caller import Caller
-from omniroute.chat import Dialect
-from omniroute.dialects import CODECS
+from omniroute.chat import ChatRequest
+from omniroute.dialects.codec import ClientCodec
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
+from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
 from omniroute.operations import chat
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
 
 log = structlog.get_logger(__name__)
 
 STREAM_HEADERS: Mapping[str, str] = {
-    "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
@@ -36,17 +37,45 @@ class ChatSurface:
     heartbeat_s: float | None
 
 
+Keep: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Sees a whole reply, or the frames of a stream, before they are sent."""
+
+Amend: TypeAlias = Callable[[ChatRequest], ChatRequest]
+"""Fills in what a dialect says in the path instead of the body."""
+
+
+def json_response(body: bytes) -> ASGIResponse:
+    """JSON that is ready to be sent, from a handler that may also answer with a stream."""
+    return ASGIResponse(body=body, media_type="application/json")
+
+
 class ChatResponse(ASGIResponse):
-    """Runs a chat request where its client can be watched, and answers in `dialect`."""
+    """Runs a chat request where its client can be watched, and answers as `client` speaks.
+
+    Args:
+        keep: sees everything that is sent of an answer.
+        as_array: stream a JSON array instead of server-sent events.
+    """
 
     def __init__(
-        self, surface: ChatSurface, dialect: Dialect, body: bytes, headers: Mapping[str, str]
+        self,
+        surface: ChatSurface,
+        client: ClientCodec,
+        body: bytes,
+        headers: Mapping[str, str],
+        amend: Amend | None = None,
+        *,
+        keep: Keep | None = None,
+        as_array: bool = False,
     ) -> None:
         super().__init__()
         self._surface = surface
-        self._dialect = dialect
+        self._client = client
         self._request_body = body
         self._request_headers = headers
+        self._amend = amend
+        self._keep = keep
+        self._as_array = as_array
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; when the client hangs up, stop the upstream and settle."""
@@ -72,7 +101,7 @@ class ChatResponse(ASGIResponse):
             watcher.cancel()
 
     async def _answer(self, scope: Scope, send: Send) -> None:
-        codec = CODECS[self._dialect]
+        codec = self._client
         request_id: str = scope["state"]["request_id"]
         started = False
 
@@ -112,7 +141,9 @@ class ChatResponse(ASGIResponse):
         engine = self._surface.engine
         headers = self._request_headers
         caller = self._surface.caller_of(scope)
-        request = CODECS[self._dialect].decode_request(self._request_body)
+        request = self._client.decode_request(self._request_body)
+        if self._amend is not None:
+            request = self._amend(request)
         streaming = request.stream
         if streaming is None:
             streaming = "text/event-stream" in headers.get("accept", "")
@@ -120,18 +151,22 @@ class ChatResponse(ASGIResponse):
             request_id=request_id,
             caller=caller,
             request=request,
-            dialect=self._dialect,
+            client=self._client,
             body=self._request_body,
             headers=headers,
             pinned_connection=headers.get("x-omniroute-connection"),
         )
         if streaming:
-            answer = await chat.stream_bytes(engine, call, self._dialect)
+            answer = await chat.stream_bytes(engine, call)
             async with aclosing(answer.outputs):
-                await start(200, {**STREAM_HEADERS, **reply_headers(answer.head, None)})
+                content_type = ARRAY_TYPE if self._as_array else self._client.stream_type
+                headers = {"content-type": content_type, **STREAM_HEADERS}
+                await start(200, {**headers, **reply_headers(answer.head, None)})
                 await self._send_stream(answer, send)
             return
         whole = await chat.complete(engine, call)
+        if self._keep is not None:
+            await self._keep(whole.body)
         await start(
             200,
             {
@@ -143,15 +178,22 @@ class ChatResponse(ASGIResponse):
         await send({"type": "http.response.body", "body": whole.body, "more_body": False})
 
     async def _send_stream(self, answer: StreamAnswer[bytes], send: Send) -> None:
-        keepalive = Keepalive(send, CODECS[self._dialect].keepalive(), self._surface.heartbeat_s)
+        array = ArrayFrames() if self._as_array else None
+        pause = b"\n" if array else self._client.keepalive()
+        keepalive = Keepalive(send, pause, self._surface.heartbeat_s if pause else None)
         try:
             async for output in answer.outputs:
+                if array is not None:
+                    output = array.feed(output)
                 if output:
+                    if self._keep is not None:
+                        await self._keep(output)
                     await send({"type": "http.response.body", "body": output, "more_body": True})
                     keepalive.touch()
         finally:
             keepalive.stop()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        ending = array.close() if array is not None else b""
+        await send({"type": "http.response.body", "body": ending, "more_body": False})
 
 
 def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:

@@ -37,7 +37,7 @@ async def count_tokens_route(
         request_id=request.scope["state"]["request_id"],
         caller=client,
         request=CODECS[Dialect.ANTHROPIC].decode_request(body),
-        dialect=Dialect.ANTHROPIC,
+        client=CODECS[Dialect.ANTHROPIC],
         body=body,
         headers=headers_of(request.scope),
     )

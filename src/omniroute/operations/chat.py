@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from omniroute.caller import Caller
-from omniroute.chat import ChatRequest, Dialect, Event, Message, Text
+from omniroute.chat import ChatRequest, Event, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
@@ -21,13 +21,13 @@ async def complete(engine: Engine, call: ChatCall) -> WholeAnswer:
     return await engine.chat.complete(call)
 
 
-async def stream_bytes(engine: Engine, call: ChatCall, dialect: Dialect) -> StreamAnswer[bytes]:
-    """Answer a chat call with a stream in `dialect`.
+async def stream_bytes(engine: Engine, call: ChatCall) -> StreamAnswer[bytes]:
+    """Answer a chat call with a stream as its client speaks.
 
     Raises:
         OmniRouteError: the call was refused, or every target failed before its first content.
     """
-    return await engine.chat.stream_bytes(call, dialect)
+    return await engine.chat.stream_bytes(call)
 
 
 async def stream_events(engine: Engine, call: ChatCall) -> StreamAnswer[list[Event]]:

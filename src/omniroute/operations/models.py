@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.caller import Caller
@@ -54,6 +55,25 @@ async def get_model(engine: Engine, caller: Caller, model_id: str) -> ModelEntry
             return entry
     hint = suggest_model(model_id, engine.snapshot)
     raise NotFound(f"There is no model '{model_id}'.{hint}", code="model_not_found")
+
+
+async def list_provider_models(engine: Engine, caller: Caller, named: str) -> list[ModelEntry]:
+    """The models of one provider, named by id or prefix; ids stand without the prefix.
+
+    Raises:
+        InvalidRequest: there is no such provider.
+    """
+    snapshot = engine.snapshot
+    provider_id = snapshot.prefixes.get(named)
+    if provider_id is None:
+        hint = did_you_mean(named, snapshot.prefixes)
+        raise InvalidRequest(f"There is no provider '{named}'.{hint}", code="invalid_provider")
+    prefix = f"{snapshot.providers[provider_id].alias or provider_id}/"
+    return [
+        msgspec.structs.replace(entry, id=entry.root)
+        for entry in await list_models(engine, caller)
+        if entry.id == prefix + entry.root
+    ]
 
 
 def _entries(snapshot: Snapshot, created: int) -> Iterator[ModelEntry]:

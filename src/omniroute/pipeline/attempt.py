@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from omniroute.catalog.provider import Provider
-from omniroute.chat import ChatReply, Event, Failed, Started, collect
+from omniroute.chat import ChatReply, Dialect, Event, Failed, Started, collect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import MalformedReply, TargetFacts
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.flow import Flow, identified
+from omniroute.pipeline.inlining import inlined
 from omniroute.routing.plan import Candidate
 from omniroute.routing.retry_hints import retry_after_ms
 from omniroute.routing.snapshot import auth_headers, endpoint
@@ -49,12 +50,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A candidate with everything needed to call it."""
+    """A candidate with everything needed to call it.
+
+    `dialect` is one of those the provider speaks; `fetch` gets what a request only points at.
+    """
 
     candidate: Candidate
     provider: Provider
+    dialect: Dialect
     account: Connection
     sender: Sender
+    fetch: Sender
     allow_private: bool
 
 
@@ -96,15 +102,17 @@ async def fetch_whole(
     Raises:
         AttemptFailed: no reply, or one without content.
     """
-    codec = CODECS[to.provider.dialect]
+    codec = CODECS[to.dialect]
     response = await _send(call, to, limits.timeouts, now_ms, stream=False)
     try:
         body = await response.read()
         events = codec.decode_reply(body, codec.tool_names(call.request))
         fallback = Started(call.request_id, to.candidate.model, now_ms // 1000)
         reply = collect(
-            (identified(e, fallback) if isinstance(e, Started) else e for e in events),
-            codec.dialect,
+            identified(event, fallback, own_ids=call.own_ids)
+            if isinstance(event, Started)
+            else event
+            for event in events
         )
     except TransportFailed as error:
         raise _transport_failure(error) from error
@@ -123,6 +131,7 @@ async def _send(
     call: ChatCall, to: Endpoint, timeouts: Timeouts, now_ms: int, *, stream: bool
 ) -> OutboundResponse:
     try:
+        call = await self_contained(call, to)
         request = outbound(call, to, timeouts, stream=stream)
     except InvalidRequest as error:
         raise _failed("unsupported", 400, str(error)) from error
@@ -145,7 +154,7 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         InvalidRequest: the target's dialect cannot say it, or an account option is missing.
     """
     provider, account, model = to.provider, to.account, to.candidate.model
-    codec = CODECS[provider.dialect]
+    codec = CODECS[to.dialect]
     facts = target_facts(provider, account, model, stream=stream)
     headers = {
         "content-type": "application/json",
@@ -154,17 +163,35 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         **auth_headers(provider, account),
         **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
     }
-    if call.body is not None and call.dialect is provider.dialect:
+    if call.body is not None and call.native(to.dialect):
         body = codec.patch_request(call.body, facts)
     else:
         body = codec.encode_request(call.request, facts)
     return OutboundRequest(
-        url=endpoint(provider, account, provider.chat_path, model),
+        url=endpoint(provider, account, chat_path(provider, to.dialect, stream=stream), model),
         headers=headers,
         body=body,
         timeouts=timeouts,
         allow_private=to.allow_private,
     )
+
+
+async def self_contained(call: ChatCall, to: Endpoint) -> ChatCall:
+    """The call with everything it points at fetched, where the target cannot fetch it itself.
+
+    Raises:
+        InvalidRequest: something could not be fetched.
+    """
+    if CODECS[to.dialect].carries_addresses or call.native(to.dialect):
+        return call
+    return replace(call, request=await inlined(call.request, to.fetch))
+
+
+def chat_path(provider: Provider, dialect: Dialect, *, stream: bool) -> str:
+    """Where a provider answers chats of a dialect it speaks."""
+    if dialect is not provider.dialect:
+        return provider.also[dialect]
+    return (provider.stream_path if stream else None) or provider.chat_path
 
 
 def target_facts(
@@ -175,12 +202,20 @@ def target_facts(
         model=model,
         stream=stream,
         stream_usage=provider.stream_usage and not account.options.get("disableStreamOptions"),
-        max_completion_tokens=model.startswith(provider.completion_limit_prefixes)
-        if provider.completion_limit_prefixes
-        else False,
+        max_completion_tokens=_begins(model, provider.completion_limit_prefixes),
         developer_role=provider.developer_role,
+        system_role=not _begins(model, provider.no_system_prefixes),
+        adaptive_thinking=_begins(model, provider.adaptive_prefixes),
+        structured_output=_begins(model, provider.structured_prefixes),
+        thinking_levels=_begins(model, provider.thinking_level_prefixes),
+        call_id_chars=provider.call_id_chars,
         reasoning_history=provider.reasoning_history,
     )
+
+
+def _begins(model: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a model is of a family; a vendor's name may stand before it."""
+    return model.rpartition("/")[2].startswith(prefixes) if prefixes else False
 
 
 def forwarded(
@@ -229,7 +264,7 @@ async def _status_failure(response: OutboundResponse, to: Endpoint, now_ms: int)
     except TransportFailed:
         pass  # the status alone says enough
     status = response.status if response.status >= 400 else 502
-    facts = CODECS[to.provider.dialect].decode_error(status, body[:MAX_ERROR_BODY_BYTES])
+    facts = CODECS[to.dialect].decode_error(status, body[:MAX_ERROR_BODY_BYTES])
     hint = retry_after_ms(status, response.headers, facts.message, now_ms, body)
     return AttemptFailed(
         Failure(

@@ -5,8 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from omniroute.chat import Dialect, Event, Started, Usage
-from omniroute.dialects import CODECS
+from omniroute.chat import Event, Started, Usage
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
 from omniroute.errors import BudgetExceeded, InvalidRequest, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import (
@@ -18,7 +17,14 @@ from omniroute.pipeline.attempt import (
     fetch_whole,
 )
 from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
-from omniroute.pipeline.exchange import ChatCall, Outputs, ReplyHead, StreamAnswer, WholeAnswer
+from omniroute.pipeline.exchange import (
+    ChatCall,
+    Outputs,
+    ReplyHead,
+    StreamAnswer,
+    WholeAnswer,
+    spoken,
+)
 from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
@@ -80,25 +86,27 @@ class ChatPipeline:
             self.health.succeeded(*_place(to.candidate))
             head = self._head(books, made, to)
             books.close("completed", 200, served_by=to.candidate, usage=reply.usage)
-            same = call.dialect is to.provider.dialect and call.body is not None
-            body = raw if same or call.dialect is None else CODECS[call.dialect].encode_reply(reply)
-            return WholeAnswer(head, books.receipt, reply, body)
+            if call.client is not None and not call.native(to.dialect):
+                raw = call.client.encode_reply(reply, call.request)
+            return WholeAnswer(head, books.receipt, reply, raw)
         except BaseException as error:
             _give_up(books, error)
             raise
 
-    async def stream_bytes(self, call: ChatCall, dialect: Dialect) -> StreamAnswer[bytes]:
-        """Answer with a stream in the caller's dialect; returns when its first content is there.
+    async def stream_bytes(self, call: ChatCall) -> StreamAnswer[bytes]:
+        """Answer with a stream as the client speaks; returns when its first content is there.
 
         Raises:
             OmniRouteError: refused, or every target failed before its first content.
         """
-        include_usage = call.request.include_usage
+        client = call.client
+        if client is None:
+            raise ValueError("A caller without a wire format gets events")
 
         def flow(to: Endpoint) -> Flow[bytes]:
-            if to.provider.dialect is dialect and call.body is not None:
-                return RelayFlow(dialect, hide_usage=not include_usage)
-            return TranslatedFlow(self._events(call, to), dialect, include_usage=include_usage)
+            if call.native(to.dialect):
+                return RelayFlow(to.dialect, hide_usage=not call.request.include_usage)
+            return TranslatedFlow(self._events(call, to), client.encoder(call.request))
 
         return await self._stream(call, flow)
 
@@ -112,10 +120,14 @@ class ChatPipeline:
 
     def _events(self, call: ChatCall, to: Endpoint) -> EventFlow:
         fallback = Started(call.request_id, to.candidate.model, self.now_ms() // 1000)
-        return EventFlow(to.provider.dialect, call.request, fallback)
+        return EventFlow(to.dialect, call.request, fallback, own_ids=call.own_ids)
 
     def plan(self, call: ChatCall) -> tuple[Snapshot, Plan]:
-        """What would be tried right now; also the dry run of a request."""
+        """What would be tried right now; also the dry run of a request.
+
+        Raises:
+            OmniRouteError: the model does not resolve, or the caller may not use it.
+        """
         snapshot = self.snapshot()
         facts = RouteFacts(
             model=call.request.model,
@@ -136,7 +148,7 @@ class ChatPipeline:
         except InvalidRequest:
             return estimated(call)  # a model that does not resolve is no reason not to count
         for candidate in made.candidates[:1]:
-            counted = await count_at(call, self._endpoint(candidate, snapshot), self.limits)
+            counted = await count_at(call, self._endpoint(call, candidate, snapshot), self.limits)
             if counted is not None:
                 return counted
         return estimated(call)
@@ -209,7 +221,7 @@ class ChatPipeline:
         retried: set[Candidate] = set()
         while queue:
             candidate = queue.pop()
-            to = self._endpoint(candidate, books.snapshot)
+            to = self._endpoint(books.call, candidate, books.snapshot)
             started_ms = self.now_ms()
             self.health.begin(candidate.provider)
             try:
@@ -326,14 +338,16 @@ class ChatPipeline:
         else:
             self.health.failed(*_place(candidate), failure, verdict)
 
-    def _endpoint(self, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
+    def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
         provider = snapshot.providers[candidate.provider]
         account = snapshot.connections[candidate.connection]
         return Endpoint(
             candidate=candidate,
             provider=provider,
+            dialect=spoken(call, provider),
             account=account,
             sender=self.demo if provider.in_process else self.gate,
+            fetch=self.gate,
             allow_private=self.allow_private or provider.probe_port is not None,
         )
 

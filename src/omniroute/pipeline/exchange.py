@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from omniroute.caller import Caller
+from omniroute.catalog.provider import Provider
 from omniroute.chat import ChatReply, ChatRequest, Dialect
+from omniroute.dialects import CODECS
+from omniroute.dialects.carried import holds_foreign
+from omniroute.dialects.codec import ClientCodec
 from omniroute.routing.plan import Candidate, Plan
 from omniroute.routing.trace import AttemptTrace
 
@@ -16,18 +20,41 @@ OutputT = TypeVar("OutputT")
 class ChatCall:
     """One chat request, decoded once.
 
-    `body` is the client's own bytes in `dialect`; both are None for callers that have no wire
-    format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that.
+    `body` is the client's own bytes as `client` speaks; both are None for callers that have no
+    wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that.
     """
 
     request_id: str
     caller: Caller
     request: ChatRequest
-    dialect: Dialect | None = None
+    client: ClientCodec | None = None
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     pinned_connection: str | None = None
     max_cost_micro_usd: int | None = None
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """What the client speaks."""
+        return self.client.dialect if self.client is not None else None
+
+    @property
+    def own_ids(self) -> bool:
+        """Whether the reply gets an id of the gateway's."""
+        return self.client is not None and self.client.own_ids
+
+    def native(self, dialect: Dialect) -> bool:
+        """Whether an upstream of `dialect` can have the client's own bytes, and answer in kind.
+
+        Not when they carry the state of another provider, which would reach one it is not for.
+        """
+        same = self.client is not None and self.client is CODECS.get(dialect)
+        return same and self.body is not None and not holds_foreign(self.body)
+
+
+def spoken(call: ChatCall, provider: Provider) -> Dialect:
+    """What a provider is spoken to in: the caller's own dialect if it understands that, too."""
+    return next((one for one in provider.also if call.native(one)), provider.dialect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from omniroute.chat import (
     UsageReported,
 )
 from omniroute.dialects import CODECS
-from omniroute.dialects.codec import ErrorFacts, ServerEvent
-from omniroute.dialects.sse import EventSplitter
+from omniroute.dialects.codec import ErrorFacts, ServerEvent, StreamEncoder
+from omniroute.dialects.sse import EVENT_STREAM
 
 OutT = TypeVar("OutT", covariant=True)
 
@@ -80,6 +80,7 @@ class RelayFlow:
     def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
         self._codec = CODECS[dialect]
         self._relay = self._codec.relay(hide_usage=hide_usage)
+        self._mark = b"data:" if self._codec.stream_type == EVENT_STREAM else b"\n"
         self.tokens_seen = 0
 
     @property
@@ -103,7 +104,7 @@ class RelayFlow:
         return self._relay.usage
 
     def feed(self, chunk: bytes) -> bytes:
-        self.tokens_seen += chunk.count(b"data:")
+        self.tokens_seen += chunk.count(self._mark)
         return self._relay.feed(chunk)
 
     def flush(self) -> bytes:
@@ -113,17 +114,25 @@ class RelayFlow:
         return b""
 
     def fail(self, error: ErrorFacts) -> bytes:
-        return self._codec.encoder(include_usage=False).fail(error)
+        return self._relay.fail(error)
 
 
 class EventFlow:
     """For callers without a wire format: the neutral events."""
 
-    def __init__(self, upstream: Dialect, request: ChatRequest, fallback: Started) -> None:
+    def __init__(
+        self,
+        upstream: Dialect,
+        request: ChatRequest,
+        fallback: Started,
+        *,
+        own_ids: bool = False,
+    ) -> None:
         codec = CODECS[upstream]
-        self._splitter = EventSplitter()
+        self._splitter = codec.splitter()
         self._decoder = codec.decoder(codec.tool_names(request))
         self._fallback = fallback
+        self._own_ids = own_ids
         self._reason_seen = False
         self.content = False
         self.failure: Failed | None = None
@@ -156,7 +165,7 @@ class EventFlow:
             events += self._decoder.feed(frame)
         for place, event in enumerate(events):
             if isinstance(event, Started):
-                events[place] = identified(event, self._fallback)
+                events[place] = identified(event, self._fallback, own_ids=self._own_ids)
             elif isinstance(event, CONTENT_EVENTS):
                 self.content = True
                 self.tokens_seen += 1
@@ -172,9 +181,9 @@ class EventFlow:
 class TranslatedFlow:
     """Different dialects: the upstream's events, written for the caller."""
 
-    def __init__(self, events: EventFlow, caller: Dialect, *, include_usage: bool) -> None:
+    def __init__(self, events: EventFlow, encoder: StreamEncoder) -> None:
         self._events = events
-        self._encoder = CODECS[caller].encoder(include_usage=include_usage)
+        self._encoder = encoder
 
     @property
     def content(self) -> bool:
@@ -221,10 +230,10 @@ class TranslatedFlow:
         )
 
 
-def identified(started: Started, fallback: Started) -> Started:
-    """`started` with what the upstream left out filled in."""
+def identified(started: Started, fallback: Started, *, own_ids: bool = False) -> Started:
+    """`started` with what the upstream left out filled in, or with the gateway's id."""
     return Started(
-        id=started.id or fallback.id,
+        id=fallback.id if own_ids else started.id or fallback.id,
         model=started.model or fallback.model,
         created_s=started.created_s or fallback.created_s,
     )

@@ -7,8 +7,9 @@ from typing import TypeAlias
 import msgspec
 
 from omniroute.chat import Usage
+from omniroute.dialects.left_behind import left_behind
 from omniroute.pipeline.estimate import input_tokens, price_for
-from omniroute.pipeline.exchange import ChatCall, Receipt
+from omniroute.pipeline.exchange import ChatCall, Receipt, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.routing.plan import Candidate, Plan
 from omniroute.routing.snapshot import Snapshot
@@ -55,6 +56,8 @@ class Settlement:
     ) -> None:
         """Note one attempt, good or bad."""
         account = self.snapshot.connections[candidate.connection]
+        dialect = spoken(self.call, self.snapshot.providers[candidate.provider])
+        native = self.call.native(dialect)
         self.attempts.append(
             AttemptTrace(
                 number=len(self.attempts) + 1,
@@ -71,6 +74,7 @@ class Settlement:
                 action=verdict.action if verdict else None,
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
+                left_behind=() if native else left_behind(self.call.request, dialect),
             )
         )
 
@@ -164,7 +168,7 @@ class Settlement:
             usage_estimated=receipt.estimated,
             reserved_micro_usd=self.reservation.micro_usd if self.reservation else None,
             cost_micro_usd=cost,
-            translated=provider is not None and provider.dialect is not dialect,
+            translated=provider is not None and not call.native(spoken(call, provider)),
         )
         row = TraceRow(
             request_id=call.request_id,

@@ -6,7 +6,10 @@ from omniroute.routing.plan import Plan
 
 
 class AttemptTrace(Struct, frozen=True, kw_only=True):
-    """One attempt. Times are milliseconds; `verdict` and `error` are None for a success."""
+    """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
+
+    `left_behind` is what the request held for another provider and this one was not sent.
+    """
 
     number: int
     provider: str
@@ -22,6 +25,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     action: str | None = None
     error: str | None = None
     retry_after_ms: int | None = None
+    left_behind: tuple[str, ...] = ()
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.migrate import upgrade
 from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.settings import SettingsRepository
 from omniroute.storage.tasks import TaskRepository
@@ -35,6 +36,7 @@ class Work:
         self.traces = TraceRepository(connection)
         self.audit = AuditRepository(connection)
         self.tasks = TaskRepository(connection)
+        self.responses = ResponseRepository(connection)
 
 
 class Database:

@@ -239,3 +239,23 @@ class TaskEvent(Struct, frozen=True, kw_only=True):
     state: str
     timestamp_ms: int
     message: str | None = None
+
+
+class ResponseRow(Struct, frozen=True, kw_only=True):
+    """A stored response of the Responses API.
+
+    `request` is the client's body and `response` the wire object, both JSON text. `owner` is the
+    key id, empty for callers without one. While one works on a background response its lease runs
+    to `lease_until_ms`; one that has run out may be taken over.
+    """
+
+    id: str
+    owner: str
+    status: str
+    background: bool
+    previous_id: str | None
+    request: str
+    response: str
+    lease_until_ms: int
+    created_at_ms: int
+    expires_at_ms: int

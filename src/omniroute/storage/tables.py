@@ -254,3 +254,19 @@ a2a_task_events = Table(
     Column("message", AnyText),
     sqlite_autoincrement=True,
 )
+
+stored_responses = Table(
+    "stored_responses",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("owner", AnyText, nullable=False),
+    Column("status", AnyText, nullable=False),
+    Column("background", Boolean, nullable=False),
+    Column("previous_id", AnyText),
+    Column("request", AnyText, nullable=False),  # the client's body
+    Column("response", AnyText, nullable=False),  # the wire object
+    Column("lease_until_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+    Index(None, "status", "lease_until_ms"),
+)

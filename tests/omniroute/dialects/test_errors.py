@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.support.builders import asking
 
 from omniroute.chat import Dialect, Failed
 from omniroute.dialects import CODECS
@@ -136,12 +137,12 @@ def test_an_official_anthropic_type_is_kept() -> None:
 
 def test_failures_after_the_first_byte() -> None:
     facts = ErrorFacts(status=503, message="Cut\nat x", type="whatever")
-    assert CHAT.encoder(include_usage=True).fail(facts) == (
+    assert CHAT.encoder(asking(include_usage=True)).fail(facts) == (
         b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{},'
         b'"finish_reason":"error"}],"error":{"message":"Cut","type":"upstream_error",'
         b'"code":503}}\n\ndata: [DONE]\n\n'
     )
-    assert ANTHROPIC.encoder(include_usage=True).fail(facts) == (
+    assert ANTHROPIC.encoder(asking(include_usage=True)).fail(facts) == (
         b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",'
         b'"message":"Cut"}}\n\n'
     )

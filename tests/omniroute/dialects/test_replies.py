@@ -11,6 +11,8 @@ from omniroute.chat import (
     Extras,
     Failed,
     Finished,
+    Image,
+    ImageProduced,
     OpaqueBlock,
     ReasoningDelta,
     ReasoningRedacted,
@@ -27,6 +29,7 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.codec import Codec, MalformedReply, ServerEvent
 from omniroute.dialects.sse import EventSplitter
 
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}
 CHAT, ANTHROPIC = CODECS[Dialect.OPENAI_CHAT], CODECS[Dialect.ANTHROPIC]
 BEGUN = Started("c1", "m", 7)
 
@@ -147,11 +150,11 @@ CHAT_STREAMS: dict[str, tuple[bytes, list[Event]]] = {
         [BEGUN, Finished("stop")],
     ),
     "a refusal and pictures": (
-        chunk({"refusal": "No"}) + chunk({"images": [{"type": "image_url"}]}),
+        chunk({"refusal": "No"}) + chunk({"images": [PICTURE]}),
         [
             BEGUN,
             RefusalDelta("No"),
-            OpaqueBlock(Extras(Dialect.OPENAI_CHAT, {"images": [{"type": "image_url"}]})),
+            ImageProduced(Image(data="QQ==", media_type="image/png")),
         ],
     ),
     "an error chunk": (
@@ -232,7 +235,12 @@ ANTHROPIC_STREAMS: dict[str, tuple[bytes, list[Event]]] = {
             {"type": "signature_delta", "signature": "ln"},
         )
         + block(1, {"type": "redacted_thinking", "data": "eA=="}),
-        [MSG, ReasoningDelta("hm"), ReasoningSigned("c2ln"), ReasoningRedacted("eA==")],
+        [
+            MSG,
+            ReasoningDelta("hm"),
+            ReasoningSigned("c2ln", Dialect.ANTHROPIC),
+            ReasoningRedacted("eA==", Dialect.ANTHROPIC),
+        ],
     ),
     "blocks of other types stay whole": (
         START
@@ -446,7 +454,7 @@ def test_a_whole_anthropic_reply() -> None:
     assert ANTHROPIC.decode_reply(json.dumps(body).encode()) == [
         MSG,
         ReasoningDelta("hm"),
-        ReasoningSigned("s"),
+        ReasoningSigned("s", Dialect.ANTHROPIC),
         TextDelta("T"),
         ToolCallStarted(0, "a", "f"),
         ToolArgumentsDelta(0, "{}"),

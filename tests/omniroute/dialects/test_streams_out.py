@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.support.builders import asking
 
 from omniroute.chat import (
     ChatReply,
@@ -12,6 +13,8 @@ from omniroute.chat import (
     Extras,
     Failed,
     Finished,
+    Image,
+    ImageProduced,
     OpaqueBlock,
     Reasoning,
     ReasoningDelta,
@@ -37,7 +40,7 @@ USAGE = UsageReported(Usage(3, 20, 10, 5, 6, 2))
 
 def deltas(events: list[Event], *, include_usage: bool = False) -> list[Any]:
     """Delta, finish and usage of every chunk; the frame all chunks share is checked here."""
-    encoder = CHAT.encoder(include_usage=include_usage)
+    encoder = CHAT.encoder(asking(include_usage=include_usage))
     stream = b"".join(map(encoder.feed, events)) + encoder.close() + encoder.close()
     *frames, done = split(stream)
     assert done.data == "[DONE]"
@@ -60,7 +63,13 @@ def delta(fields: dict[str, Any], finish: str | None = None, **more: Any) -> dic
 
 
 ROLE = delta({"role": "assistant", "content": ""})
-IMAGES = Extras(Dialect.OPENAI_CHAT, {"images": [1]})
+SIGNED = {
+    "type": "reasoning.signature",
+    "signature": "omniroute.anthropic.s",
+    "length": 2,
+    "index": 0,
+}
+HIDDEN = {"type": "reasoning.encrypted", "data": "omniroute.anthropic.r", "index": 1}
 CITED = Extras(Dialect.OPENAI_CHAT, {"citations": ["c"]})
 FOREIGN = Extras(Dialect.ANTHROPIC, {"type": "server_tool_use"})
 
@@ -78,11 +87,12 @@ CHAT_STREAMS: dict[str, tuple[list[Event], list[Any]]] = {
         [
             BEGUN,
             ReasoningDelta("hm"),
-            ReasoningSigned("s"),
-            ReasoningRedacted("r"),
+            ReasoningSigned("s", Dialect.ANTHROPIC),
+            ReasoningRedacted("r", Dialect.ANTHROPIC),
             OpaqueBlock(FOREIGN),
-            OpaqueBlock(IMAGES),
+            ImageProduced(Image(url="https://x.dev/y.png")),
             OpaqueBlock(CITED),
+            ReasoningSigned("g", Dialect.GEMINI),
             ToolCallStarted(0, "a", "f"),
             ToolArgumentsDelta(0, "{}"),
             Finished("tool_calls"),
@@ -90,9 +100,17 @@ CHAT_STREAMS: dict[str, tuple[list[Event], list[Any]]] = {
         [
             ROLE,
             delta({"reasoning_content": "hm"}),
-            delta({"images": [1]}),
+            delta({"reasoning_details": [SIGNED]}),
+            delta({"reasoning_details": [HIDDEN]}),
+            delta({"images": [{"type": "image_url", "image_url": {"url": "https://x.dev/y.png"}}]}),
             delta({}, citations=["c"]),
-            tool(0, id="a", type="function", function={"name": "f", "arguments": ""}),
+            tool(
+                0,
+                id="a",
+                type="function",
+                function={"name": "f", "arguments": ""},
+                extra_content={"google": {"thought_signature": "g"}},
+            ),
             tool(0, function={"arguments": "{}"}),
             delta({}, "tool_calls"),
         ],
@@ -141,7 +159,7 @@ def test_usage_nobody_counted_is_not_invented() -> None:
 
 def blocks(events: list[Event]) -> list[Any]:
     """The frames of an Anthropic stream in short form."""
-    encoder = ANTHROPIC.encoder(include_usage=True)
+    encoder = ANTHROPIC.encoder(asking(include_usage=True))
     stream = b"".join(map(encoder.feed, events)) + encoder.close() + encoder.close()
     found: list[Any] = []
     for frame in split(stream):
@@ -242,7 +260,7 @@ ANTHROPIC_STREAMS: dict[str, tuple[list[Event], list[Any]]] = {
             BEGUN,
             ReasoningRedacted("r"),
             OpaqueBlock(FOREIGN),
-            OpaqueBlock(IMAGES),
+            ImageProduced(Image(data="QQ==")),
             Finished("stop"),
         ],
         [
@@ -274,7 +292,7 @@ def test_anthropic_streams(events: list[Event], frames: list[Any]) -> None:
 
 
 def test_calls_one_after_the_other_are_written_as_they_come() -> None:
-    encoder = ANTHROPIC.encoder(include_usage=True)
+    encoder = ANTHROPIC.encoder(asking(include_usage=True))
     for event in (BEGUN, A, ToolArgumentsDelta(0, '{"x":1}')):
         encoder.feed(event)
     begun = split(encoder.feed(B))
@@ -283,14 +301,14 @@ def test_calls_one_after_the_other_are_written_as_they_come() -> None:
 
 
 def test_a_signed_block_ends_at_once() -> None:
-    encoder = ANTHROPIC.encoder(include_usage=True)
+    encoder = ANTHROPIC.encoder(asking(include_usage=True))
     encoder.feed(ReasoningDelta("a"))
     signed = split(encoder.feed(ReasoningSigned("s")))
     assert [frame.name for frame in signed] == ["content_block_delta", "content_block_stop"]
 
 
 def test_anthropic_usage_frames() -> None:
-    encoder = ANTHROPIC.encoder(include_usage=False)
+    encoder = ANTHROPIC.encoder(asking(include_usage=False))
     assert encoder.feed(BEGUN) + encoder.feed(UsageReported(Usage(3, 20))) == b""
     start = split(encoder.feed(TextDelta("x")))[0]
     counts = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 20}
@@ -332,7 +350,7 @@ REPLY = ChatReply(
 def test_a_whole_chat_reply() -> None:
     function = {"name": "f", "arguments": '{"x": 1}'}
     broken = {"name": "g", "arguments": "{no"}
-    assert json.loads(CHAT.encode_reply(REPLY)) == {
+    assert json.loads(CHAT.encode_reply(REPLY, asking())) == {
         "id": "chatcmpl-9",
         "object": "chat.completion",
         "created": 7,
@@ -369,12 +387,12 @@ def test_a_whole_chat_reply() -> None:
 )
 def test_content_is_null_only_beside_calls(parts: Any, content: str | None) -> None:
     reply = ChatReply(parts=parts, finish="stop")
-    message = json.loads(CHAT.encode_reply(reply))["choices"][0]["message"]
+    message = json.loads(CHAT.encode_reply(reply, asking()))["choices"][0]["message"]
     assert message["content"] == content
 
 
 def test_a_whole_anthropic_reply() -> None:
-    assert json.loads(ANTHROPIC.encode_reply(REPLY)) == {
+    assert json.loads(ANTHROPIC.encode_reply(REPLY, asking())) == {
         "id": "msg_9",
         "type": "message",
         "role": "assistant",
@@ -398,7 +416,7 @@ def test_a_whole_anthropic_reply() -> None:
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=[str(d) for d in CODECS])
 def test_nothing_follows_a_failure(codec: Any) -> None:
-    encoder = codec.encoder(include_usage=True)
+    encoder = codec.encoder(asking(include_usage=True))
     assert encoder.fail(ErrorFacts(status=502, message="x"))
     assert encoder.fail(ErrorFacts(status=502, message="x")) + encoder.close() == b""
 

@@ -47,7 +47,7 @@ PATHS = {
 
 @pytest.mark.parametrize(("written", "handled"), PATHS.items(), ids=PATHS)
 def test_aliases_are_one_path(written: str, handled: str) -> None:
-    assert canonical_path(written) == handled
+    assert canonical_path(written, {}) == handled
 
 
 def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
     named = {"host": "localhost:20128", **{k.replace("_", "-"): v for k, v in headers.items()}}
     return {
         "client": (peer, 50_000),
+        "path": "/v1/models",
+        "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
 
@@ -168,7 +170,35 @@ KEYS = {
 
 @pytest.mark.parametrize(("headers", "expected"), KEYS.values(), ids=KEYS)
 def test_where_a_key_may_be(headers: dict[str, str], expected: str | None) -> None:
-    assert presented_key(headers) == expected
+    assert presented_key(asked(headers)) == expected
+
+
+GEMINI_KEYS = {
+    "its own header": ({"x-goog-api-key": "g"}, b"", "g"),
+    "in the address": ({}, b"alt=sse&key=q", "q"),
+    "the header before the address": ({"x-goog-api-key": "g"}, b"key=q", "g"),
+    "bearer before all": ({"authorization": "Bearer b", "x-goog-api-key": "g"}, b"key=q", "b"),
+    "none": ({}, b"key=", None),
+}
+
+
+@pytest.mark.parametrize(("headers", "query", "expected"), GEMINI_KEYS.values(), ids=GEMINI_KEYS)
+def test_where_gemini_clients_put_keys(
+    headers: dict[str, str], query: bytes, expected: str | None
+) -> None:
+    scope = asked(headers, path="/v1beta/models", query=query)
+    assert presented_key(scope) == expected
+    # Elsewhere such a key is not looked for.
+    elsewhere = {name: value for name, value in headers.items() if name != "authorization"}
+    assert presented_key(asked(elsewhere, query=query)) is None
+
+
+def asked(
+    headers: dict[str, str], *, path: str = "/v1/models", query: bytes = b""
+) -> dict[str, Any]:
+    """The part of an ASGI scope a key may be in."""
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return {"path": path, "query_string": query, "headers": pairs}
 
 
 HOSTS = {

@@ -229,7 +229,7 @@ async def test_the_document_lists_every_route(client: httpx.AsyncClient) -> None
         for path in handler.paths
         for method in handler.http_methods - {"OPTIONS", "HEAD"}
     }
-    assert built | {("POST", path) for path in ROUTES} <= documented
+    assert built | {("POST", row.path.replace(":str}", "}")) for row in ROUTES} <= documented
     page = (await client.get("/docs")).text
     assert all(path in page for _, path in documented)
 

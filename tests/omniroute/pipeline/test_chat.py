@@ -11,6 +11,7 @@ from tests.omniroute.conftest import Answer, Bench, Build, chat_call
 from tests.support.builders import account, combo, node, snapshot
 
 from omniroute.chat import Dialect
+from omniroute.dialects import CODECS
 from omniroute.errors import BudgetExceeded, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import Limits
 from omniroute.routing.trace import RouteTrace
@@ -135,7 +136,7 @@ async def test_a_whole_reply_comes_from_the_next_target(
     assert settled(made)
 
 
-@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("dialect", list(CODECS))
 @pytest.mark.parametrize(
     ("how", "expected"),
     [*BEFORE_CONTENT.values(), *STREAM_ONLY.values()],
@@ -148,7 +149,8 @@ async def test_a_stream_comes_from_the_next_target(
     dialect: Dialect,
 ) -> None:
     made = bench(WORLD, first_fails(how))
-    answer = await made.pipeline.stream_bytes(chat_call("both", stream=True), dialect)
+    call = chat_call("both", stream=True, dialect=dialect)
+    answer = await made.pipeline.stream_bytes(call)
     text = b"".join([output async for output in answer.outputs]).decode()
     assert ("Hi " in text, "you" in text) == (True, True)
     assert verdicts(made) == expected
@@ -199,7 +201,7 @@ RAW = b'{"model":"one/x","stream":true,"z":1.50,"messages":[{"content":"Hello","
 async def test_the_same_dialect_is_relayed_as_it_came(bench: Build) -> None:
     made = bench(WORLD, lambda _: Answer(pieces=STREAM))
     call = chat_call("one/x", stream=True, dialect=Dialect.OPENAI_CHAT, body=RAW)
-    answer = await made.pipeline.stream_bytes(call, Dialect.OPENAI_CHAT)
+    answer = await made.pipeline.stream_bytes(call)
     outputs = [output async for output in answer.outputs]
     assert b"".join(outputs) == b"".join(STREAM).replace(USAGE, b"")
     sent = made.gate.asked[0].body or b""
@@ -208,9 +210,10 @@ async def test_the_same_dialect_is_relayed_as_it_came(bench: Build) -> None:
 
 
 async def test_the_books_are_closed_before_the_last_byte_leaves(bench: Build) -> None:
-    for dialect in Dialect:
+    for dialect in CODECS:
         made = bench(WORLD, good)
-        answer = await made.pipeline.stream_bytes(chat_call("one/x", stream=True), dialect)
+        call = chat_call("one/x", stream=True, dialect=dialect)
+        answer = await made.pipeline.stream_bytes(call)
         recorded = [len(made.records) async for output in answer.outputs if output]
         assert recorded[-1] == 1
         assert recorded[0] == 0
@@ -235,7 +238,7 @@ async def test_a_cut_stream_ends_in_an_error_event(
     made = bench(WORLD, lambda _: Answer(pieces=pieces))
     dialect = Dialect.OPENAI_CHAT if same else Dialect.ANTHROPIC
     call = chat_call("one/x", stream=True, dialect=dialect, body=RAW if same else None)
-    answer = await made.pipeline.stream_bytes(call, dialect)
+    answer = await made.pipeline.stream_bytes(call)
     text = b"".join([output async for output in answer.outputs]).decode()
     assert told in text
     assert '"error"' in text
@@ -251,7 +254,9 @@ async def test_a_caller_that_leaves_closes_the_upstream_and_the_books(
     bench: Build, after: int
 ) -> None:
     made = bench(WORLD, good)
-    answer = await made.pipeline.stream_bytes(chat_call("one/x", stream=True), Dialect.OPENAI_CHAT)
+    answer = await made.pipeline.stream_bytes(
+        chat_call("one/x", stream=True, dialect=Dialect.OPENAI_CHAT)
+    )
     outputs = aiter(answer.outputs)
     for _ in range(after):
         await anext(outputs)
@@ -264,7 +269,9 @@ async def test_a_caller_that_leaves_closes_the_upstream_and_the_books(
 
 async def test_an_answer_that_is_never_read_can_be_closed(bench: Build) -> None:
     made = bench(WORLD, good)
-    answer = await made.pipeline.stream_bytes(chat_call("one/x", stream=True), Dialect.OPENAI_CHAT)
+    answer = await made.pipeline.stream_bytes(
+        chat_call("one/x", stream=True, dialect=Dialect.OPENAI_CHAT)
+    )
     assert made.ledger.open_reservations == 1
     await answer.outputs.aclose()
     assert made.gate.given[0].closed

@@ -69,7 +69,9 @@ async def use_whole(made: Bench) -> None:
 
 
 async def use_stream(made: Bench) -> None:
-    answer = await made.pipeline.stream_bytes(chat_call("one/x", stream=True), Dialect.ANTHROPIC)
+    answer = await made.pipeline.stream_bytes(
+        chat_call("one/x", stream=True, dialect=Dialect.ANTHROPIC)
+    )
     try:
         async for _ in answer.outputs:
             pass
@@ -136,7 +138,9 @@ async def test_a_caller_that_leaves_before_the_answer_is_nobodys_failure(
 async def test_a_caller_that_leaves_mid_stream_gives_the_probe_back(bench: Build) -> None:
     made = bench(ONE, good)
     half_open(made)
-    answer = await made.pipeline.stream_bytes(chat_call("one/x", stream=True), Dialect.ANTHROPIC)
+    answer = await made.pipeline.stream_bytes(
+        chat_call("one/x", stream=True, dialect=Dialect.ANTHROPIC)
+    )
     await anext(aiter(answer.outputs))
     assert probing(made)
     await answer.outputs.aclose()
@@ -289,7 +293,7 @@ async def test_what_the_trace_says_is_what_the_caller_got(
     dialect = Dialect.OPENAI_CHAT if same else Dialect.ANTHROPIC
     body = b'{"model":"one/x","stream":true,"messages":[]}'
     call = chat_call("one/x", stream=True, dialect=dialect, body=body if same else None)
-    answer = await made.pipeline.stream_bytes(call, dialect)
+    answer = await made.pipeline.stream_bytes(call)
     text = b"".join([output async for output in answer.outputs]).decode()
     found = trace(made)
     assert (found.outcome, found.usage_estimated) == (outcome, not counted)

@@ -26,7 +26,6 @@ from omniroute.chat import (
 )
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import TargetFacts
-from omniroute.dialects.sse import EventSplitter
 from omniroute.upstream.demo import script as script_module
 from omniroute.upstream.demo.player import play
 from omniroute.upstream.demo.script import Script, script_for
@@ -61,6 +60,8 @@ FORMS: dict[str, tuple[str, int, str, str]] = {
     "counting": ("count-3", 200, "1 2 3", "complete"),
     "a status": ("flaky-500", 500, "", "complete"),
     "a status with a pause": ("flaky-503-7", 503, "", "complete"),
+    "seeing": ("see", 200, "I see nothing", "complete"),
+    "drawing": ("draw", 200, "A dot.", "complete"),
     "nothing": ("empty", 200, "", "complete"),
     "malformed": ("malformed", 200, "", "malformed"),
     "malformed later": ("malformed-after-2", 200, "one two ", "malformed"),
@@ -250,9 +251,9 @@ async def test_a_stream_says_what_the_whole_reply_says(dialect: Dialect) -> None
     for model in ("echo", "tools", "reasoning", "count-3"):
         _, _, whole, _ = await in_process(dialect, encoded(dialect, model))
         _, _, stream, _ = await in_process(dialect, encoded(dialect, model, stream=True))
-        decoder, frames = codec.decoder(), EventSplitter().feed(stream)
+        decoder, frames = codec.decoder(), codec.splitter().feed(stream)
         streamed = [event for frame in frames for event in decoder.feed(frame)]
-        read = [collect(events, dialect) for events in (codec.decode_reply(whole), streamed)]
+        read = [collect(events) for events in (codec.decode_reply(whole), streamed)]
         assert plain(read[0]) == plain(read[1]), model
 
 

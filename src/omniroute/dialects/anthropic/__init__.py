@@ -10,7 +10,7 @@ from omniroute.dialects.anthropic.wire import MAX_NAME_CHARS
 from omniroute.dialects.codec import ErrorFacts, Relay, TargetFacts
 from omniroute.dialects.error_bodies import read_error
 from omniroute.dialects.relay import ScanningRelay
-from omniroute.dialects.sse import frame
+from omniroute.dialects.sse import EVENT_STREAM, EventSplitter, frame
 from omniroute.dialects.tool_names import NO_NAMES, original_names, wire_names
 
 
@@ -18,6 +18,9 @@ class Anthropic:
     """The codec of this dialect; see `Codec`."""
 
     dialect = Dialect.ANTHROPIC
+    stream_type = EVENT_STREAM
+    own_ids = False
+    carries_addresses = True
 
     def decode_request(self, body: bytes) -> ChatRequest:
         """See `Codec.decode_request`."""
@@ -39,21 +42,25 @@ class Anthropic:
         """See `Codec.decode_reply`."""
         return decode_reply(body, tool_names)
 
-    def encode_reply(self, reply: ChatReply) -> bytes:
+    def encode_reply(self, reply: ChatReply, request: ChatRequest) -> bytes:  # noqa: ARG002
         """See `Codec.encode_reply`."""
         return encode_reply(reply)
+
+    def splitter(self) -> EventSplitter:
+        """See `Codec.splitter`."""
+        return EventSplitter()
 
     def decoder(self, tool_names: Mapping[str, str] = NO_NAMES) -> AnthropicDecoder:
         """See `Codec.decoder`."""
         return AnthropicDecoder(tool_names)
 
-    def encoder(self, *, include_usage: bool) -> AnthropicEncoder:  # noqa: ARG002
+    def encoder(self, request: ChatRequest) -> AnthropicEncoder:  # noqa: ARG002
         """See `Codec.encoder`. Every stream of this dialect reports usage, asked or not."""
         return AnthropicEncoder()
 
     def relay(self, *, hide_usage: bool) -> Relay:  # noqa: ARG002
         """See `Codec.relay`. Usage rides on the frames that end the stream and is never hidden."""
-        return ScanningRelay(self.decoder(), _matters)
+        return ScanningRelay(self.decoder(), _matters, errors.failed_stream)
 
     def decode_error(self, status: int, body: bytes) -> ErrorFacts:
         """See `Codec.decode_error`."""

@@ -113,7 +113,7 @@ class _Blocks:
                     yield ReasoningDelta(block.thinking)
                 opened.text = block.signature or ""
             case "redacted_thinking":
-                yield ReasoningRedacted(block.data or "")
+                yield ReasoningRedacted(block.data or "", Dialect.ANTHROPIC)
             case "tool_use":
                 opened.call = self._calls
                 self._calls += 1
@@ -143,7 +143,7 @@ class _Blocks:
         match opened.block.type:
             case "thinking":
                 if opened.text:
-                    yield ReasoningSigned(opened.text)
+                    yield ReasoningSigned(opened.text, Dialect.ANTHROPIC)
             case "tool_use":
                 # Some services send the whole input in the start of the block.
                 if not opened.text and opened.call is not None:

@@ -28,9 +28,10 @@ from omniroute.chat import (
     Usage,
     UsageReported,
 )
-from omniroute.dialects.anthropic.arguments import input_object, is_object
-from omniroute.dialects.anthropic.errors import error_event
+from omniroute.dialects.anthropic.errors import failed_stream
 from omniroute.dialects.anthropic.wire import WIRE_STOP_REASONS, wire_usage
+from omniroute.dialects.arguments import input_object, is_object
+from omniroute.dialects.carried import tagged
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.dialects.fields import own_fields
 from omniroute.dialects.reply_ids import reply_id
@@ -71,14 +72,19 @@ def _stop(finished: Finished | None) -> dict[str, Any]:
     return {"stop_reason": reason, "stop_sequence": finished.stop_sequence}
 
 
+def _carried(opaque: str, origin: Dialect | None) -> str:
+    return tagged(opaque, origin, Dialect.ANTHROPIC) if opaque else ""
+
+
 def _blocks(part: Part) -> list[dict[str, Any]]:
     match part:
         case Text(text) | Refusal(text):
             return [{"type": "text", "text": text}]
-        case Reasoning(redacted=str(data)):
-            return [{"type": "redacted_thinking", "data": data}]
-        case Reasoning(text, signature):
-            return [{"type": "thinking", "thinking": text, "signature": signature or ""}]
+        case Reasoning(redacted=str(data), origin=origin):
+            return [{"type": "redacted_thinking", "data": _carried(data, origin)}]
+        case Reasoning(text, signature, origin=origin):
+            signature = _carried(signature or "", origin)
+            return [{"type": "thinking", "thinking": text, "signature": signature}]
         case ToolCall(id, name, arguments):
             tool_input = input_object(arguments)
             return [{"type": "tool_use", "id": id, "name": name, "input": tool_input}]
@@ -113,12 +119,14 @@ class AnthropicEncoder:
                 return self._grow(self._last("text"), "text_delta", "text", text)
             case ReasoningDelta(text):
                 return self._grow(self._last("thinking"), "thinking_delta", "thinking", text)
-            case ReasoningSigned(signature):
+            case ReasoningSigned(signature, origin):
                 block = self._last("thinking")
                 block.signed = True
+                signature = _carried(signature, origin)
                 return self._grow(block, "signature_delta", "signature", signature)
-            case ReasoningRedacted(data):
-                return self._push(_Block("redacted", {"type": "redacted_thinking", "data": data}))
+            case ReasoningRedacted(data, origin):
+                redacted = {"type": "redacted_thinking", "data": _carried(data, origin)}
+                return self._push(_Block("redacted", redacted))
             case ToolCallStarted(index, id, name):
                 opening = {"type": "tool_use", "id": id, "name": name, "input": {}}
                 block = self._calls[index] = _Block("tool", opening)
@@ -164,7 +172,7 @@ class AnthropicEncoder:
         if self._closed:
             return b""
         self._closed = True
-        return frame(error_event(error), "error")
+        return failed_stream(error)
 
     def _last(self, kind: str) -> "_Block":
         """The newest block if more of `kind` belongs into it, else a new one."""

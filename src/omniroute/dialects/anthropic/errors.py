@@ -8,6 +8,7 @@ import msgspec
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.dialects.error_bodies import default_message
 from omniroute.dialects.redaction import clean_message
+from omniroute.dialects.sse import frame
 
 ERROR_TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
@@ -44,9 +45,10 @@ def encode_error(error: ErrorFacts) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def error_event(error: ErrorFacts) -> bytes:
-    """The data of the event that ends a stream after a failure."""
-    return msgspec.json.encode({"type": "error", "error": _error_object(error)})
+def failed_stream(error: ErrorFacts) -> bytes:
+    """The event that ends a stream after a failure."""
+    data = msgspec.json.encode({"type": "error", "error": _error_object(error)})
+    return frame(data, "error")
 
 
 def _error_object(error: ErrorFacts) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from omniroute.chat import (
     ToolChoice,
     ToolResult,
 )
+from omniroute.dialects.carried import untagged
 from omniroute.dialects.fields import Fields, read_object, refuse
 from omniroute.dialects.reasoning import read_thinking
 
@@ -171,12 +172,16 @@ def _text(block: Fields) -> Text:
 
 def _thinking(block: Fields) -> Reasoning:
     # An empty signature is what clients of other models were given: it proves nothing.
-    signature = block.text("signature") or None
-    return Reasoning(block.text("thinking") or "", signature, origin=Dialect.ANTHROPIC)
+    signature, origin = untagged(block.text("signature") or "", Dialect.ANTHROPIC)
+    return Reasoning(block.text("thinking") or "", signature or None, origin=origin)
 
 
 def _redacted(block: Fields) -> Reasoning:
-    return Reasoning(redacted=block.text("data") or "", origin=Dialect.ANTHROPIC)
+    data, origin = untagged(block.text("data") or "", Dialect.ANTHROPIC)
+    # State of other providers travels here for want of a better place; see `carried`.
+    if origin is not Dialect.ANTHROPIC:
+        return Reasoning(signature=data, origin=origin)
+    return Reasoning(redacted=data, origin=origin)
 
 
 def _tool_use(block: Fields) -> ToolCall:

@@ -23,10 +23,10 @@ from omniroute.chat import (
     ToolCall,
     ToolResult,
 )
-from omniroute.dialects.anthropic.arguments import input_object
 from omniroute.dialects.anthropic.requests_in import format_of
 from omniroute.dialects.anthropic.thinking import limits
 from omniroute.dialects.anthropic.wire import MAX_NAME_CHARS
+from omniroute.dialects.arguments import input_object
 from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.fields import own_fields
 from omniroute.dialects.pairing import paired

@@ -12,7 +12,7 @@ from omniroute.dialects.openai_chat.decoder import OpenAIChatDecoder, decode_rep
 from omniroute.dialects.openai_chat.encoder import OpenAIChatEncoder, encode_reply
 from omniroute.dialects.openai_chat.wire import MAX_NAME_CHARS
 from omniroute.dialects.relay import ScanningRelay
-from omniroute.dialects.sse import frame
+from omniroute.dialects.sse import EVENT_STREAM, EventSplitter, frame
 from omniroute.dialects.tool_names import NO_NAMES, original_names, wire_names
 
 # Keys that matter unless they are null, which they are in nearly every chunk. Quotes inside JSON
@@ -32,6 +32,9 @@ class OpenAIChat:
     """The codec of this dialect; see `Codec`."""
 
     dialect = Dialect.OPENAI_CHAT
+    stream_type = EVENT_STREAM
+    own_ids = False
+    carries_addresses = True
 
     def decode_request(self, body: bytes) -> ChatRequest:
         """See `Codec.decode_request`."""
@@ -53,21 +56,26 @@ class OpenAIChat:
         """See `Codec.decode_reply`."""
         return decode_reply(body, tool_names)
 
-    def encode_reply(self, reply: ChatReply) -> bytes:
+    def encode_reply(self, reply: ChatReply, request: ChatRequest) -> bytes:  # noqa: ARG002
         """See `Codec.encode_reply`."""
         return encode_reply(reply)
+
+    def splitter(self) -> EventSplitter:
+        """See `Codec.splitter`."""
+        return EventSplitter()
 
     def decoder(self, tool_names: Mapping[str, str] = NO_NAMES) -> OpenAIChatDecoder:
         """See `Codec.decoder`."""
         return OpenAIChatDecoder(tool_names)
 
-    def encoder(self, *, include_usage: bool) -> OpenAIChatEncoder:
+    def encoder(self, request: ChatRequest) -> OpenAIChatEncoder:
         """See `Codec.encoder`."""
-        return OpenAIChatEncoder(include_usage=include_usage)
+        return OpenAIChatEncoder(include_usage=request.include_usage)
 
     def relay(self, *, hide_usage: bool) -> Relay:
         """See `Codec.relay`."""
-        return ScanningRelay(self.decoder(), _matters, _is_usage_only if hide_usage else None)
+        hidden = _is_usage_only if hide_usage else None
+        return ScanningRelay(self.decoder(), _matters, errors.failed_stream, hidden)
 
     def decode_error(self, status: int, body: bytes) -> ErrorFacts:
         """See `Codec.decode_error`."""

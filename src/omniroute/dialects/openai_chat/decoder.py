@@ -10,6 +10,8 @@ from omniroute.chat import (
     Extras,
     Failed,
     Finished,
+    Image,
+    ImageProduced,
     OpaqueBlock,
     ReasoningDelta,
     RefusalDelta,
@@ -20,6 +22,7 @@ from omniroute.chat import (
     UsageReported,
 )
 from omniroute.dialects.codec import MalformedReply, ServerEvent
+from omniroute.dialects.data_uris import parse_data_uri
 from omniroute.dialects.error_bodies import read_failure
 from omniroute.dialects.openai_chat.wire import (
     FINISH_REASONS,
@@ -92,6 +95,8 @@ class OpenAIChatDecoder:
             yield TextDelta(text)
         if message.refusal:
             yield RefusalDelta(message.refusal)
+        for picture in message.images or ():
+            yield from _pictures(picture)
         for name in MESSAGE_EXTRAS:
             value = getattr(message, name)
             if value:
@@ -121,6 +126,16 @@ class OpenAIChatDecoder:
         if reason in ("stop", "tool_calls"):
             reason = "tool_calls" if self._calls.started else "stop"
         yield Finished(reason)
+
+
+def _pictures(picture: object) -> Iterator[Event]:
+    match picture:
+        case {"image_url": {"url": str(url)}} | {"image_url": str(url)}:
+            inline = parse_data_uri(url)
+            if inline is None:
+                yield ImageProduced(Image(url=url))
+            else:
+                yield ImageProduced(Image(data=inline[1], media_type=inline[0]))
 
 
 class _Calls:

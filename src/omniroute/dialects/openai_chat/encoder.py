@@ -1,6 +1,7 @@
 """Neutral replies into OpenAI Chat, whole and streamed."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -10,10 +11,15 @@ from omniroute.chat import (
     Event,
     Failed,
     Finished,
+    Image,
+    ImageProduced,
     Opaque,
     OpaqueBlock,
+    Part,
     Reasoning,
     ReasoningDelta,
+    ReasoningRedacted,
+    ReasoningSigned,
     Refusal,
     RefusalDelta,
     Started,
@@ -25,36 +31,43 @@ from omniroute.chat import (
     UsageReported,
 )
 from omniroute.dialects.codec import ErrorFacts
+from omniroute.dialects.data_uris import data_uri
 from omniroute.dialects.fields import own_fields
-from omniroute.dialects.openai_chat.errors import error_frame
+from omniroute.dialects.openai_chat.errors import DONE, failed_stream
+from omniroute.dialects.openai_chat.opaque import is_call_state, wire_call_state, wire_detail
 from omniroute.dialects.openai_chat.wire import REPLY_EXTRAS, wire_usage
 from omniroute.dialects.reply_ids import reply_id
-from omniroute.dialects.sse import frame
 
-_DONE = b"data: [DONE]\n\n"
+Wire: TypeAlias = dict[str, Any]
+
 _encode = msgspec.json.Encoder().encode
 
 
 def encode_reply(reply: ChatReply) -> bytes:
     """See `Codec.encode_reply`. Members without a value are left out, except `content`."""
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    message: Wire = {"role": "assistant", "content": reply.text or None}
     reasoning = "".join(part.text for part in reply.parts if isinstance(part, Reasoning))
     if reasoning:
         message["reasoning_content"] = reasoning
+    pictures = [_picture(part) for part in reply.parts if isinstance(part, Image)]
+    if pictures:
+        message["images"] = pictures
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
     message["refusal"] = refusal or None
-    calls = [_whole_call(part) for part in reply.parts if isinstance(part, ToolCall)]
+    calls, details = _calls_and_state(reply.parts)
+    if details:
+        message["reasoning_details"] = details
     if calls:
         message["tool_calls"] = calls
     if not calls and not refusal:
         message["content"] = reply.text
-    beside: dict[str, Any] = {}
+    beside: Wire = {}
     for part in reply.parts:
         if isinstance(part, Opaque):
             for name, value in own_fields(part.extras, Dialect.OPENAI_CHAT).items():
                 (beside if name in REPLY_EXTRAS else message)[name] = value
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish}
-    wire: dict[str, Any] = {
+    wire: Wire = {
         "id": reply_id(reply.id, "chatcmpl-"),
         "object": "chat.completion",
         "created": reply.created_s,
@@ -67,9 +80,30 @@ def encode_reply(reply: ChatReply) -> bytes:
     return _encode(wire)
 
 
-def _whole_call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function}
+def _calls_and_state(parts: Iterable[Part]) -> tuple[list[Wire], list[Wire]]:
+    """Tool calls with the state that belongs to each, and the entries of all other state."""
+    calls: list[Wire] = []
+    details: list[Wire] = []
+    waiting: Reasoning | None = None
+    for part in (*parts, None):
+        held, waiting = waiting, None
+        if isinstance(part, ToolCall):
+            state = wire_call_state(held.signature or "") if held is not None else {}
+            function = {"name": part.name, "arguments": part.arguments or "{}"}
+            calls.append({"id": part.id, "type": "function", "function": function, **state})
+            continue
+        if held is not None:
+            details += filter(None, [wire_detail(held, len(details))])
+        if isinstance(part, Reasoning) and is_call_state(part):
+            waiting = part
+        elif isinstance(part, Reasoning):
+            details += filter(None, [wire_detail(part, len(details))])
+    return calls, details
+
+
+def _picture(image: Image) -> Wire:
+    address = image.url or data_uri(image.data or "", image.media_type or "image/png")
+    return {"type": "image_url", "image_url": {"url": address}}
 
 
 class OpenAIChatEncoder:
@@ -85,22 +119,33 @@ class OpenAIChatEncoder:
         self._called = False
         # Calls that have no arguments yet: a client must be able to parse what it collects.
         self._bare: set[int] = set()
+        self._thought = ""  # since the last signature: what the next one vouches for
+        self._details = 0
+        self._waiting: Reasoning | None = None
 
     def feed(self, event: Event) -> bytes:
         """See `StreamEncoder.feed`."""
+        if self._waiting is not None and not isinstance(event, ToolCallStarted):
+            return self._state() + self.feed(event)
         match event:
             case TextDelta(text):
                 return self._delta(b'{"content":%b}' % _encode(text))
-            case ReasoningDelta(text):
-                return self._delta(b'{"reasoning_content":%b}' % _encode(text))
+            case ReasoningDelta() | ReasoningSigned() | ReasoningRedacted():
+                return self._thinking(event)
+            case ImageProduced(image):
+                return self._delta(_encode({"images": [_picture(image)]}))
             case ToolArgumentsDelta(index, text):
                 self._bare.discard(index)
                 return self._call(index, {"function": {"arguments": text}})
             case ToolCallStarted(index, id, name):
                 self._bare.add(index)
                 self._called = True
+                held, self._waiting = self._waiting, None
+                state = wire_call_state(held.signature or "") if held is not None else {}
                 function = {"name": name, "arguments": ""}
-                return self._call(index, {"id": id, "type": "function", "function": function})
+                return self._call(
+                    index, {"id": id, "type": "function", "function": function, **state}
+                )
             case RefusalDelta(text):
                 return self._delta(b'{"refusal":%b}' % _encode(text))
             case OpaqueBlock(extras):
@@ -126,18 +171,18 @@ class OpenAIChatEncoder:
         if self._closed:
             return b""
         self._closed = True
-        ending = self._finish("tool_calls" if self._called else "stop")
+        ending = self._state() + self._finish("tool_calls" if self._called else "stop")
         if self._include_usage and self._usage is not None:
             head = self._head.removesuffix(_CHOICE_HEAD)
             ending += b'%b[],"usage":%b}\n\n' % (head, _encode(wire_usage(self._usage)))
-        return ending + _DONE
+        return ending + DONE
 
     def fail(self, error: ErrorFacts) -> bytes:
         """See `StreamEncoder.fail`."""
         if self._closed:
             return b""
         self._closed = True
-        return frame(error_frame(error)) + _DONE
+        return failed_stream(error)
 
     def _start(self, started: Started) -> bytes:
         if self._head:
@@ -158,10 +203,32 @@ class OpenAIChatEncoder:
             return self._start(Started()) + self._delta(delta)
         return self._head + delta + self._tail
 
-    def _call(self, index: int, fields: dict[str, Any]) -> bytes:
+    def _call(self, index: int, fields: Wire) -> bytes:
         return self._delta(_encode({"tool_calls": [{"index": index, **fields}]}))
 
-    def _opaque(self, fields: dict[str, Any]) -> bytes:
+    def _thinking(self, event: ReasoningDelta | ReasoningSigned | ReasoningRedacted) -> bytes:
+        match event:
+            case ReasoningDelta(text):
+                self._thought += text
+                return self._delta(b'{"reasoning_content":%b}' % _encode(text))
+            case ReasoningSigned(signature, origin):
+                thought = Reasoning(self._thought, signature, origin=origin)
+                self._thought, self._waiting = "", thought
+                return b"" if is_call_state(thought) else self._state()
+            case ReasoningRedacted(data, origin):
+                self._waiting = Reasoning(redacted=data, origin=origin)
+                return self._state()
+
+    def _state(self) -> bytes:
+        """The entry for state that is held back, if there is some."""
+        held, self._waiting = self._waiting, None
+        detail = wire_detail(held, self._details) if held is not None else None
+        if detail is None:
+            return b""
+        self._details += 1
+        return self._delta(_encode({"reasoning_details": [detail]}))
+
+    def _opaque(self, fields: Wire) -> bytes:
         delta = {name: value for name, value in fields.items() if name not in REPLY_EXTRAS}
         beside = {name: value for name, value in fields.items() if name in REPLY_EXTRAS}
         if not fields:

@@ -8,6 +8,10 @@ import msgspec
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.dialects.error_bodies import default_message
 from omniroute.dialects.redaction import clean_message
+from omniroute.dialects.sse import frame
+
+DONE = b"data: [DONE]\n\n"
+"""The terminal marker of a stream."""
 
 # HTTP status to `type` and `code`.
 ERRORS: Mapping[int, tuple[str, str]] = {
@@ -41,8 +45,8 @@ def encode_error(error: ErrorFacts) -> bytes:
     return msgspec.json.encode({"error": body})
 
 
-def error_frame(error: ErrorFacts) -> bytes:
-    """The chunk that ends a stream after a failure; its code is the HTTP status."""
+def failed_stream(error: ErrorFacts) -> bytes:
+    """What ends a stream after a failure: a chunk whose code is the HTTP status, and the marker."""
     body = {
         "message": clean_message(error.message) or default_message(error.status),
         "type": "upstream_error",
@@ -50,4 +54,4 @@ def error_frame(error: ErrorFacts) -> bytes:
     }
     choice = {"index": 0, "delta": {}, "finish_reason": "error"}
     chunk = {"object": "chat.completion.chunk", "choices": [choice], "error": body}
-    return msgspec.json.encode(chunk)
+    return frame(msgspec.json.encode(chunk)) + DONE

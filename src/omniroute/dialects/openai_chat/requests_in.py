@@ -15,7 +15,6 @@ from omniroute.chat import (
     Message,
     Opaque,
     Part,
-    Reasoning,
     ReasoningRequest,
     Refusal,
     ResponseFormat,
@@ -28,6 +27,7 @@ from omniroute.chat import (
 )
 from omniroute.dialects.data_uris import parse_data_uri
 from omniroute.dialects.fields import Fields, read_object, refuse
+from omniroute.dialects.openai_chat.opaque import read_call_state, read_reasoning
 from omniroute.dialects.reasoning import read_thinking
 
 ROLES: Mapping[str, Role] = {
@@ -197,13 +197,13 @@ class _Conversation:
     def _assistant(self, message: Fields) -> Iterator[Part]:
         aliases = [message.text(alias) for alias in ("reasoning_content", "reasoning")]
         reasoning = next(filter(None, aliases), None)
-        if reasoning:
-            yield Reasoning(reasoning, origin=Dialect.OPENAI_CHAT)
+        yield from read_reasoning(message, reasoning or "")
         yield from _content(message)
         refusal = message.text("refusal")
         if refusal:
             yield Refusal(refusal)
         for call in message.objects("tool_calls"):
+            yield from read_call_state(call)
             yield _call(call)
         legacy = message.object("function_call")
         if legacy is not None:

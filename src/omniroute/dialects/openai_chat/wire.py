@@ -17,7 +17,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
-MESSAGE_EXTRAS = ("images", "audio", "annotations")
+MESSAGE_EXTRAS = ("audio", "annotations")
 """Parts of a message that no other dialect has."""
 
 REPLY_EXTRAS = ("citations", "search_results")
@@ -79,7 +79,7 @@ class WireMessage(Struct):
     reasoning_details: list[Any] | None = None
     tool_calls: list[WireToolCall] | None = None
     function_call: WireFunction | None = None
-    images: Any = None
+    images: list[Any] | None = None
     audio: Any = None
     annotations: Any = None
 

@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from omniroute.catalog.models import DEMO_MODELS
 from omniroute.catalog.names import did_you_mean
-from omniroute.chat import Dialect, collect
+from omniroute.chat import ChatRequest, Dialect, collect
 from omniroute.dialects import CODECS
-from omniroute.dialects.codec import Codec, ErrorFacts, StreamEncoder
+from omniroute.dialects.codec import Codec, ErrorFacts
+from omniroute.dialects.sse import EVENT_STREAM
 from omniroute.errors import OmniRouteError
 from omniroute.upstream.demo.script import Script, script_for
 from omniroute.upstream.send import TransportFailed
@@ -25,13 +26,22 @@ class Played(Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
-def play(dialect: Dialect, body: bytes, sleep: Sleep) -> Played:
-    """Answer one request body of `dialect`."""
+def play(
+    dialect: Dialect,
+    body: bytes,
+    sleep: Sleep,
+    *,
+    model: str | None = None,
+    stream: bool | None = None,
+) -> Played:
+    """Answer one request body of `dialect`; `model` and `stream` as the path says them, if any."""
     codec = CODECS[dialect]
     try:
         request = codec.decode_request(body)
     except OmniRouteError as error:
         return _error(codec, 400, str(error))
+    if model is not None:
+        request = msgspec.structs.replace(request, model=model, stream=stream)
     model = request.model.removeprefix("demo/")
     script = script_for(model, msgspec.structs.replace(request, model=model))
     if script is None:
@@ -40,15 +50,17 @@ def play(dialect: Dialect, body: bytes, sleep: Sleep) -> Played:
     if script.status != 200:
         return _error(codec, script.status, script.message, script.retry_after_s)
     if request.stream:
-        encoder = codec.encoder(include_usage=True)
-        headers = {"content-type": "text/event-stream; charset=utf-8"}
-        return Played(200, headers, _stream(script, encoder, sleep))
+        headers = {"content-type": codec.stream_type}
+        return Played(200, headers, _stream(script, codec, request, sleep))
     if script.ending == "error":
         return _error(codec, 500, script.message)
-    return Played(200, {"content-type": "application/json"}, _whole(script, codec, sleep))
+    return Played(200, {"content-type": "application/json"}, _whole(script, codec, request, sleep))
 
 
-async def _stream(script: Script, encoder: StreamEncoder, sleep: Sleep) -> AsyncIterator[bytes]:
+async def _stream(
+    script: Script, codec: Codec, request: ChatRequest, sleep: Sleep
+) -> AsyncIterator[bytes]:
+    encoder = codec.encoder(msgspec.structs.replace(request, include_usage=True))
     await _wait(script.first_delay_s, sleep)
     for number, event in enumerate(script.events):
         if number:
@@ -62,16 +74,19 @@ async def _stream(script: Script, encoder: StreamEncoder, sleep: Sleep) -> Async
         case "drop":
             raise TransportFailed("broken", "The demo upstream dropped the connection")
         case "malformed":
-            yield b'data: {"demo": this is not JSON\n\n'
+            events = codec.stream_type == EVENT_STREAM
+            yield b'data: {"demo": this is not JSON\n\n' if events else b'{"demo": nonsense\n'
         case "error":
             yield encoder.fail(ErrorFacts(status=500, message=script.message))
         case "cut":
             pass
 
 
-async def _whole(script: Script, codec: Codec, sleep: Sleep) -> AsyncIterator[bytes]:
+async def _whole(
+    script: Script, codec: Codec, request: ChatRequest, sleep: Sleep
+) -> AsyncIterator[bytes]:
     await _wait(script.first_delay_s + script.delay_s * len(script.events), sleep)
-    encoded = codec.encode_reply(collect(script.events, codec.dialect))
+    encoded = codec.encode_reply(collect(script.events), request)
     if script.ending == "complete":
         yield encoded
         return

@@ -1,5 +1,6 @@
 """What each demo model does: a pure function from a request to a script of events and faults."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -10,7 +11,10 @@ from msgspec import Struct
 from omniroute.chat import (
     ChatRequest,
     Event,
+    File,
     Finished,
+    Image,
+    ImageProduced,
     ReasoningDelta,
     ReasoningSigned,
     Started,
@@ -45,6 +49,13 @@ class Script(Struct, frozen=True, kw_only=True):
     ending: Ending = "complete"
 
 
+_DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJ"
+    "RU5ErkJggg=="
+)
+"""A PNG of one pixel, base64."""
+
+
 def script_for(model: str, request: ChatRequest) -> Script | None:
     """The script of `model` (without `demo/`) for `request`; None for an unknown model."""
     for pattern, build in _MODELS.items():
@@ -55,7 +66,32 @@ def script_for(model: str, request: ChatRequest) -> Script | None:
 
 
 def _echo(request: ChatRequest) -> Script:
-    return Script(events=_reply(request, _text_events(_echoed(request))))
+    return Script(events=_reply(request, _text_events(_fitting(request, _echoed(request)))))
+
+
+def _fitting(request: ChatRequest, text: str) -> str:
+    """The text, or JSON that holds it where the request wants JSON."""
+    wanted = request.response_format
+    if wanted is None or wanted.kind == "text":
+        return text
+    schema = wanted.schema or {"type": "object", "properties": {"text": {"type": "string"}}}
+    return msgspec.json.encode(_sample(schema, text)).decode()
+
+
+def _see(request: ChatRequest) -> Script:
+    """Says what the request carries beside text, so that a test can see what arrived."""
+    seen = [
+        f"{type(part).__name__.lower()} {part.media_type} of {len(part.data)} characters"
+        for message in request.messages
+        for part in message.parts
+        if isinstance(part, Image | File) and part.data is not None and part.media_type
+    ]
+    return Script(events=_reply(request, _text_events("I see " + ("; ".join(seen) or "nothing"))))
+
+
+def _draw(request: ChatRequest) -> Script:
+    picture = ImageProduced(Image(data=_DOT, media_type="image/png"))
+    return Script(events=_reply(request, [*_text_events("A dot."), picture]))
 
 
 def _tools(request: ChatRequest) -> Script:
@@ -84,7 +120,8 @@ def _tools(request: ChatRequest) -> Script:
 def _reasoning(request: ChatRequest) -> Script:
     thought: list[Event] = [ReasoningDelta("The user said: "), ReasoningDelta(_echoed(request))]
     thought.append(ReasoningSigned("ZGVtbw=="))
-    return Script(events=_reply(request, [*thought, *_text_events(_echoed(request))]))
+    said = _text_events(_fitting(request, _echoed(request)))
+    return Script(events=_reply(request, [*thought, *said]))
 
 
 def _slow_start(request: ChatRequest, first_ms: int = 2_000) -> Script:
@@ -122,6 +159,8 @@ def _empty(request: ChatRequest) -> Script:
 
 _MODELS: Mapping[str, Callable[..., Script]] = {
     r"echo": _echo,
+    r"see": _see,
+    r"draw": _draw,
     r"tools": _tools,
     r"reasoning": _reasoning,
     r"slow-start(?:-(\d+))?": _slow_start,
@@ -151,8 +190,10 @@ def _reply(
         output_tokens=sum(isinstance(event, TextDelta | ToolArgumentsDelta) for event in body),
         reasoning_tokens=sum(isinstance(event, ReasoningDelta) for event in body),
     )
-    # The id and time are constants: the same request gets the same bytes.
-    started = Started(id="demo", model=f"demo/{request.model}", created_s=1_700_000_000)
+    # Nothing of chance or of the clock: the same request gets the same bytes.
+    asked = msgspec.structs.replace(request, stream=None, include_usage=False, extras=None)
+    digest = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:16]
+    started = Started(id=f"demo{digest}", model=f"demo/{request.model}", created_s=1_700_000_000)
     return (started, *body, Finished(reason), UsageReported(usage))
 
 

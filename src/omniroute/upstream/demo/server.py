@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,15 +10,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from omniroute.catalog.models import DEMO_MODELS
-from omniroute.chat import Dialect
+from omniroute.chat import ChatRequest, Dialect
 from omniroute.dialects import CODECS
-from omniroute.upstream.demo.player import Sleep, play
+from omniroute.errors import OmniRouteError
+from omniroute.upstream.demo.player import Played, Sleep, play
 from omniroute.upstream.send import TransportFailed
 
 PATHS: Mapping[str, Dialect] = {
     "/v1/chat/completions": Dialect.OPENAI_CHAT,
+    "/v1/responses": Dialect.OPENAI_RESPONSES,
     "/v1/messages": Dialect.ANTHROPIC,
+    "/api/chat": Dialect.OLLAMA,
 }
+"""Where each dialect is spoken; Gemini has the model in its path and routes of its own."""
+
+GEMINI_PATH = "/v1beta/models"
 
 
 class ScriptedDrop(Exception):
@@ -27,31 +34,62 @@ class ScriptedDrop(Exception):
 def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
     """The ASGI app behind `omniroute upstream`."""
 
-    def door(dialect: Dialect) -> Route:
+    def door(path: str, dialect: Dialect) -> Route:
         async def answer(request: Request) -> Response:
-            played = play(dialect, await request.body(), sleep)
-            return StreamingResponse(
-                _cut_on_drop(played.chunks), played.status, headers=dict(played.headers)
-            )
+            return _answer(play(dialect, await request.body(), sleep))
 
-        path = next(path for path, spoken in PATHS.items() if spoken is dialect)
         return Route(path, answer, methods=["POST"])
 
-    async def models(_: Request) -> Response:
-        listed = [{"id": name, "object": "model", "owned_by": "demo"} for name in DEMO_MODELS]
-        return JSONResponse({"object": "list", "data": listed})
+    async def gemini(request: Request) -> Response:
+        model, _, action = request.path_params["target"].rpartition(":")
+        body = await request.body()
+        if action == "countTokens":
+            asked = CODECS[Dialect.GEMINI].decode_request(body)
+            return JSONResponse({"totalTokens": _words(asked)})
+        stream = action == "streamGenerateContent"
+        return _answer(play(Dialect.GEMINI, body, sleep, model=model, stream=stream))
 
     async def count(request: Request) -> Response:
-        asked = CODECS[Dialect.ANTHROPIC].decode_request(await request.body())
-        words = sum(len(message.text.split()) for message in asked.messages)
-        return JSONResponse({"input_tokens": words})
+        try:
+            asked = CODECS[Dialect.ANTHROPIC].decode_request(await request.body())
+        except OmniRouteError as error:
+            return JSONResponse({"error": {"message": str(error)}}, 400)
+        return JSONResponse({"input_tokens": _words(asked)})
 
     return Starlette(
         routes=[
-            *map(door, PATHS.values()),
-            Route("/v1/models", models),
+            *(door(path, dialect) for path, dialect in PATHS.items()),
+            Route(GEMINI_PATH + "/{target:path}", gemini, methods=["POST"]),
             Route("/v1/messages/count_tokens", count, methods=["POST"]),
+            *(Route(path, _listing(shown)) for path, shown in _LISTS.items()),
         ]
+    )
+
+
+def _words(request: ChatRequest) -> int:
+    return sum(len(message.text.split()) for message in request.messages)
+
+
+_LISTS: Mapping[str, dict[str, Any]] = {
+    "/v1/models": {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "owned_by": "demo"} for name in DEMO_MODELS],
+    },
+    GEMINI_PATH: {"models": [{"name": f"models/{name}"} for name in DEMO_MODELS]},
+    "/api/tags": {"models": [{"name": name, "model": name} for name in DEMO_MODELS]},
+}
+
+
+def _listing(shown: dict[str, Any]) -> Any:
+    async def listing(_: Request) -> Response:
+        return JSONResponse(shown)
+
+    return listing
+
+
+def _answer(played: Played) -> Response:
+    return StreamingResponse(
+        _cut_on_drop(played.chunks), played.status, headers=dict(played.headers)
     )
 
 

@@ -1,4 +1,4 @@
-"""Tool arguments: JSON text everywhere else, a JSON object in this dialect."""
+"""Tool arguments: JSON text in some dialects, a JSON object in others."""
 
 from typing import Any
 

@@ -1,0 +1,168 @@
+"""The Responses API: answers that can be built upon and asked for again. 01 §5.5."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Router, delete, get, post
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+
+from omniroute.caller import Caller
+from omniroute.chat import ChatReply, Dialect
+from omniroute.dialects import CODECS
+from omniroute.dialects.fields import read_object
+from omniroute.dialects.sse import split
+from omniroute.errors import InvalidRequest
+from omniroute.http.access import headers_of
+from omniroute.http.chat_routes import RESPONSES, ChatOperation
+from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.operations import responses
+from omniroute.operations.background import BackgroundResponses
+from omniroute.operations.responses import AskedResponse, DeletedResponse, ItemList, Wire
+from omniroute.pipeline.exchange import ChatCall
+
+CODEC = CODECS[Dialect.OPENAI_RESPONSES]
+MOST_ITEMS = 100
+_ENDINGS = (b"response.completed", b"response.incomplete", b"response.failed")
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Keeper:
+    """Stores the response that passes by, before its last byte leaves.
+
+    So a client that at once builds upon it finds it.
+    """
+
+    def __init__(self, surface: ChatSurface, caller: Caller, question: AskedResponse) -> None:
+        self._surface = surface
+        self._caller = caller
+        self._question = question
+
+    async def __call__(self, output: bytes) -> None:
+        """See one whole reply, or some frames of a stream."""
+        if output.startswith(b"{"):
+            await self._keep(msgspec.json.decode(output))
+        elif any(ending in output for ending in _ENDINGS):
+            for event in split(output):
+                data = msgspec.json.decode(event.data)
+                if str(data.get("type")).encode() in _ENDINGS:
+                    await self._keep(data["response"])
+
+    async def _keep(self, response: Wire) -> None:
+        await responses.keep(self._surface.engine, self._caller, self._question, response)
+
+
+def responses_router(surface: ChatSurface, background: BackgroundResponses) -> Router:
+    """All routes of this API."""
+
+    @post(
+        "/v1/responses",
+        status_code=200,
+        summary="Response",
+        description="OpenAI Responses, whole, streamed or in the background, answered by any "
+        "target. Stored unless `store` is false, so that `previous_response_id` works with all.",
+        tags=["Responses"],
+        operation_id="post_openai_responses",
+        operation_class=ChatOperation,
+        responses=dict(RESPONSES),
+    )
+    async def create(request: AnyRequest, client: Client) -> ASGIResponse:
+        body = await request.body()
+        question = await responses.asked(surface.engine, client, body, read_object(body))
+        if question.background:
+            return await _queued(surface, client, question, background)
+        keeper = Keeper(surface, client, question) if question.stored else None
+        headers = headers_of(request.scope)
+        return ChatResponse(surface, CODEC, question.body, headers, keep=keeper)
+
+    @post(
+        "/v1/responses/{response_id:str}/cancel",
+        status_code=200,
+        summary="Cancel a response",
+        tags=["Responses"],
+        operation_id="cancel_response",
+    )
+    async def cancel(engine: TheEngine, client: Client, response_id: FromPath[str]) -> Wire:
+        """Stop a background response."""
+        cancelled = await responses.cancel_response(engine, client, response_id)
+        background.stop(response_id)
+        return cancelled
+
+    return Router("/", route_handlers=[create, cancel, one_response, forget, input_items])
+
+
+async def _queued(
+    surface: ChatSurface,
+    caller: Caller,
+    question: AskedResponse,
+    background: BackgroundResponses,
+) -> ASGIResponse:
+    asked = CODEC.decode_request(question.body)  # what cannot be read is refused now, not later
+    engine = surface.engine
+    engine.chat.plan(ChatCall(engine.new_id(), caller, asked))  # nor what nobody could answer
+    unmade = ChatReply(
+        id=engine.new_id().replace("-", ""), model=asked.model, created_s=engine.now_ms() // 1000
+    )
+    shown: Wire = msgspec.json.decode(CODEC.encode_reply(unmade, asked))
+    shown |= {"status": "queued", "background": True, "store": True, "output": [], "usage": None}
+    shown["previous_response_id"] = question.previous_id
+    await responses.keep(engine, caller, question, shown)
+    background.wake()
+    return json_response(msgspec.json.encode(shown))
+
+
+@get(
+    "/v1/responses/{response_id:str}",
+    summary="One response",
+    tags=["Responses"],
+    operation_id="get_response",
+)
+async def one_response(
+    request: AnyRequest, engine: TheEngine, client: Client, response_id: FromPath[str]
+) -> Wire:
+    """A stored response; `status` says how far a background one is."""
+    if request.query_params.get("stream") == "true":
+        raise InvalidRequest(
+            "A stored response is not streamed again; leave 'stream' out.",
+            code="unsupported_feature",
+            param="stream",
+        )
+    return await responses.get_response(engine, client, response_id)
+
+
+@delete(
+    "/v1/responses/{response_id:str}",
+    status_code=200,
+    summary="Delete a response",
+    tags=["Responses"],
+    operation_id="delete_response",
+)
+async def forget(engine: TheEngine, client: Client, response_id: FromPath[str]) -> DeletedResponse:
+    """Forget a response. Those built upon it cannot be built upon any more."""
+    return await responses.delete_response(engine, client, response_id)
+
+
+@get(
+    "/v1/responses/{response_id:str}/input_items",
+    summary="Input of a response",
+    tags=["Responses"],
+    operation_id="list_input_items",
+)
+async def input_items(
+    request: AnyRequest, engine: TheEngine, client: Client, response_id: FromPath[str]
+) -> ItemList:
+    """The items a response answered, newest first unless `order` is `asc`."""
+    query = request.query_params
+    limit = query.get("limit", "20")
+    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_ITEMS:
+        raise InvalidRequest(f"'limit' must be between 1 and {MOST_ITEMS}.", param="limit")
+    return await responses.list_input_items(
+        engine,
+        client,
+        response_id,
+        limit=int(limit),
+        after=query.get("after"),
+        newest_first=query.get("order") != "asc",
+    )
