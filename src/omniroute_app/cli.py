@@ -15,8 +15,8 @@ app = App(
     version=__version__,
     help=(
         "One local-first gateway between agents and models.\n\n"
-        "Without a command it serves: MCP, A2A and the OpenAI, Anthropic, Gemini and Ollama APIs on "
-        "http://localhost:20128. Provider keys in the environment (OPENAI_API_KEY, "
+        "Without a command it serves: MCP, A2A and the OpenAI, Anthropic, Gemini and Ollama APIs "
+        "on http://localhost:20128. Provider keys in the environment (OPENAI_API_KEY, "
         "ANTHROPIC_API_KEY, GEMINI_API_KEY, ...) and local model servers are used as found."
     ),
 )
