@@ -3,10 +3,8 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
+from omniroute.catalog.listing import listed_models
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.storage.records import Connection
@@ -14,10 +12,6 @@ from omniroute.upstream.send import OutboundRequest, Sender, Timeouts, Transport
 
 PROBE_TIMEOUT_S = 0.4
 _NAMESPACE = uuid.UUID("5f7f1c0e-3f0b-4f0e-9a53-2f1d6b0c9e11")
-
-
-class _Listed(msgspec.Struct):
-    data: list[dict[str, Any]]
 
 
 def accounts_from_environment(environ: Mapping[str, str]) -> list[Connection]:
@@ -29,7 +23,7 @@ def accounts_from_environment(environ: Mapping[str, str]) -> list[Connection]:
     found = []
     for row in PROVIDERS.values():
         variable = next((name for name in row.env if environ.get(name, "").strip()), None)
-        if variable is not None and set(row.needs) <= {"region"}:
+        if variable is not None and set(row.needs) <= row.defaults.keys():
             found.append(
                 Connection(
                     id=_id(variable),
@@ -45,7 +39,9 @@ def accounts_from_environment(environ: Mapping[str, str]) -> list[Connection]:
 
 async def local_servers(sender: Sender) -> list[Connection]:
     """One account for each model server that answers on its usual port, with its models."""
-    rows = [row for row in PROVIDERS.values() if row.probe_port is not None]
+    by_port = {row.probe_port: row for row in reversed([*PROVIDERS.values()])}
+    # Of several that share a port, the first is the likeliest; nobody can tell them apart.
+    rows = [row for port, row in by_port.items() if port is not None]
     found = await asyncio.gather(*(_probe(sender, row) for row in rows))
     return [connection for connection in found if connection is not None]
 
@@ -66,8 +62,8 @@ async def _probe(sender: Sender, row: Provider) -> Connection | None:
             body = await response.read()
         finally:
             await response.aclose()
-        models = [str(row["id"]) for row in msgspec.json.decode(body, type=_Listed).data]
-    except (TransportFailed, msgspec.MsgspecError, KeyError):
+        models, _ = listed_models(body)
+    except (TransportFailed, ValueError):
         return None
     if response.status != 200 or not models:
         return None
@@ -77,7 +73,7 @@ async def _probe(sender: Sender, row: Provider) -> Connection | None:
         name=f"{row.name} on port {row.probe_port}",
         auth_type="none",
         test_status="active",
-        options={"source": "local server", "models": models},
+        options={"source": "local server", "models": list(models)},
     )
 
 

@@ -19,6 +19,7 @@ from omniroute.storage.drainer import Drainer
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.secrets import Secrets
+from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.gate import Gate
 from omniroute.upstream.send import Timeouts
@@ -70,6 +71,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 record=journal.append,
                 gate=gate,
                 demo=DemoSender(),
+                credentials=Credentials(gate, now_ms),
                 now_ms=now_ms,
                 new_seed=partial(secrets.randbits, 48),
                 limits=_limits(settings),

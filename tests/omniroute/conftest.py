@@ -15,6 +15,7 @@ from omniroute.pipeline.ledger import Ledger
 from omniroute.routing.health import Health
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import FinishedRequest
+from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.send import OutboundRequest, OutboundResponse
 
@@ -102,6 +103,7 @@ def build_bench(
         record=records.append,
         gate=gate,
         demo=DemoSender(sleep),
+        credentials=Credentials(gate, lambda: clock[0]),
         now_ms=lambda: clock[0],
         new_seed=lambda: seed,
         limits=limits or Limits(),

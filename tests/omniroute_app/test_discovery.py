@@ -9,6 +9,7 @@ import pytest
 from tests.omniroute.conftest import Answer
 from tests.support.processes import Gateway
 
+from omniroute.catalog.providers.local import LOCAL
 from omniroute.upstream.send import OutboundRequest, OutboundResponse, TransportFailed
 from omniroute_app.discovery import accounts_from_environment, local_servers
 from omniroute_app.settings import load_settings
@@ -61,13 +62,13 @@ class Ports:
 
 @pytest.mark.anyio
 async def test_model_servers_on_their_usual_ports_become_accounts() -> None:
-    listed = json.dumps({"data": [{"id": "llama3.2:1b"}, {"id": "qwen3:4b"}]}).encode()
+    listed = json.dumps({"models": [{"name": "llama3.2:1b"}, {"name": "qwen3:4b"}]}).encode()
     machine = Ports({11434: listed, 8000: b"<html>some other server</html>"})
     found = await local_servers(machine)
     assert [(row.provider, row.options["models"]) for row in found] == [
         ("ollama", ["llama3.2:1b", "qwen3:4b"])
     ]
-    assert len(machine.asked) == 3
+    assert len(machine.asked) == len({row.probe_port for row in LOCAL})
 
 
 @pytest.mark.anyio

@@ -212,7 +212,7 @@ def test_reasoning_reaches_an_anthropic_client_as_thinking(
     assert kinds == ["thinking", "text"]
 
 
-COUNTS = {"the provider's own": ("ant", "provider", 3), "an estimate": ("oai", "estimated", 4)}
+COUNTS = {"the provider's own": ("ant", "provider", 3), "an estimate": ("oai", "estimated", 7)}
 
 
 @pytest.mark.parametrize(("prefix", "source", "tokens"), COUNTS.values(), ids=COUNTS)

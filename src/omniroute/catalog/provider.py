@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ class Auth(StrEnum):
     BEARER = "bearer"
     X_API_KEY = "x-api-key"
     API_KEY = "api-key"
+    GOOG = "goog"
+    AWS_SIGV4 = "aws-sigv4"
+    GOOGLE_SERVICE_ACCOUNT = "google-service-account"
     NONE = "none"
 
 
@@ -34,7 +37,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     ids one insists on, `think_tags` says that thinking stands in the text between tags, and the
     `..._prefixes` are beginnings of model ids: of models that know no system role, that take
     thinking levels instead of budgets, that think as much as they see fit, and that keep to a
-    JSON Schema by themselves.
+    JSON Schema by themselves. `body_model` false says that model and streaming stand in the path
+    and not in the body, and `body_fields` are what the body must hold besides. `defaults` are
+    values for `{name}` fields, `hosts` the `{host}` by region (`*` for all others), and
+    `resource_url` makes an address of a `{resource}` that is only a name.
     """
 
     id: str
@@ -64,6 +70,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     stream_path: str | None = None
     also: Mapping[Dialect, str] = {}
     framing: Literal["native", "aws-event-stream"] = "native"
+    defaults: Mapping[str, str] = {}
+    hosts: Mapping[str, str] = {}
+    resource_url: str | None = None
+    body_fields: Mapping[str, Any] = {}
+    body_model: bool = True
     call_id_chars: int | None = None
     think_tags: bool = False
     no_system_prefixes: tuple[str, ...] = ()

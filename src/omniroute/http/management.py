@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
@@ -10,8 +11,9 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.health_page import HealthPage, health_page
-from omniroute.http.problems import delete, get, patch, post
+from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations import combos, connections, health, keys, nodes, routes, settings
+from omniroute.operations.account_models import AccountModels, account_models
 
 
 class Connections(Struct, frozen=True):
@@ -100,6 +102,22 @@ async def delete_connection(
     return Message("Connection deleted")
 
 
+@get(
+    "/api/providers/{connection_id:str}/models",
+    tags=["Accounts"],
+    operation_id="list_connection_models",
+)
+async def list_connection_models(
+    request: Request[Any, Any, Any],
+    engine: TheEngine,
+    operator: Operator,
+    connection_id: FromPath[str],
+) -> AccountModels:
+    """The models an account serves: as remembered, or asked of its upstream with `refresh=true`."""
+    refresh = request.query_params.get("refresh") == "true"
+    return await account_models(engine, operator, connection_id, refresh=refresh)
+
+
 @get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
 async def list_nodes(engine: TheEngine, operator: Operator) -> Nodes:
     """All custom upstreams."""
@@ -112,6 +130,36 @@ async def create_node(
 ) -> OneNode:
     """Add an OpenAI- or Anthropic-compatible upstream."""
     return OneNode(await nodes.create_node(engine, operator, data))
+
+
+@post("/api/provider-nodes/validate", status_code=200, tags=["Nodes"], operation_id="validate_node")
+async def validate_node(
+    engine: TheEngine, operator: Operator, data: JSONBody[nodes.NodeCheck]
+) -> nodes.NodeVerdict:
+    """Try an upstream before adding it: does it list its models?"""
+    return await nodes.check_node(engine, operator, data)
+
+
+@put("/api/provider-nodes/{node_id:str}", tags=["Nodes"], operation_id="replace_node")
+async def replace_node(
+    engine: TheEngine,
+    operator: Operator,
+    node_id: FromPath[str],
+    data: JSONBody[nodes.NodeInput],
+) -> OneNode:
+    """Replace what a custom upstream says; its accounts stay."""
+    return OneNode(await nodes.update_node(engine, operator, node_id, data))
+
+
+@patch("/api/provider-nodes/{node_id:str}", tags=["Nodes"], operation_id="update_node")
+async def update_node(
+    engine: TheEngine,
+    operator: Operator,
+    node_id: FromPath[str],
+    data: JSONBody[nodes.NodeInput],
+) -> OneNode:
+    """The same as PUT, for clients that say PATCH."""
+    return OneNode(await nodes.update_node(engine, operator, node_id, data))
 
 
 @get("/api/provider-nodes/{node_id:str}", tags=["Nodes"], operation_id="get_node")
@@ -248,8 +296,12 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     create_connection,
     get_connection,
     delete_connection,
+    list_connection_models,
     list_nodes,
     create_node,
+    validate_node,
+    replace_node,
+    update_node,
     get_node,
     delete_node,
     list_combos,

@@ -7,6 +7,7 @@ from litestar import delete as litestar_delete
 from litestar import get as litestar_get
 from litestar import patch as litestar_patch
 from litestar import post as litestar_post
+from litestar import put as litestar_put
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
@@ -50,3 +51,4 @@ delete = partial(litestar_delete, responses=dict(PROBLEMS))
 get = partial(litestar_get, responses=dict(PROBLEMS))
 patch = partial(litestar_patch, responses=dict(PROBLEMS))
 post = partial(litestar_post, responses=dict(PROBLEMS))
+put = partial(litestar_put, responses=dict(PROBLEMS))

@@ -3,16 +3,35 @@
 import re
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.errors import Conflict, NotFound, ValidationFailed
+from omniroute.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    UpstreamFailed,
+    ValidationFailed,
+)
+from omniroute.operations.account_models import discovered
 from omniroute.operations.connections import is_http_url
-from omniroute.storage.records import ProviderNode
+from omniroute.routing.snapshot import as_provider
+from omniroute.storage.records import Connection, ProviderNode
 
 PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+SECRET_HEADER = re.compile(r"key|token|secret|auth|cookie|password")
+MASKED = "••••"
+"""Stands for a value that is not shown; written back, it means: as it was."""
+
+OWN_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "connection", "transfer-encoding", "te", "upgrade",
+     "accept-encoding", "expect", "trailer", "keep-alive", "proxy-authorization"}
+)  # fmt: skip
+
 _DEFAULT_BASES = {
     "openai-compatible": "https://api.openai.com/v1",
     "anthropic-compatible": "https://api.anthropic.com/v1",
@@ -39,6 +58,26 @@ class NodeInput(Struct, frozen=True, kw_only=True, rename="camel"):
     base_url: str | None = None
     chat_path: Path = ""
     models_path: Path = ""
+    headers: dict[str, str] = {}
+
+
+class NodeCheck(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A node that is tried before it is stored."""
+
+    base_url: Annotated[str, Meta(min_length=1, max_length=2000)]
+    api_key: str | None = None
+    type: Literal["openai-compatible", "anthropic-compatible"] = "openai-compatible"
+    chat_path: Path = ""
+    models_path: Path = ""
+    headers: dict[str, str] = {}
+
+
+class NodeVerdict(Struct, frozen=True, kw_only=True):
+    """Whether a node answers, and why not."""
+
+    valid: bool
+    error: str | None = None
+    models: tuple[str, ...] = ()
 
 
 class NodeView(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -52,6 +91,7 @@ class NodeView(Struct, frozen=True, kw_only=True, rename="camel"):
     base_url: str
     chat_path: str
     models_path: str
+    headers: dict[str, str]
     created_at: str
     updated_at: str
 
@@ -80,6 +120,69 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
         ValidationFailed: a field is not valid.
         Conflict: the prefix is taken by a provider or another node.
     """
+    kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
+    node = _node(new, f"{kind}-{engine.new_id()}", iso(engine.now_ms()))
+    async with engine.configuration.change() as work:
+        taken = {row.prefix for row in await work.nodes.list()}
+        if node.prefix in taken or node.prefix in engine.snapshot.prefixes:
+            raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
+        await work.nodes.save(node)
+    return _view(node)
+
+
+async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInput) -> NodeView:
+    """Replace what a node says; its accounts stay.
+
+    Raises:
+        NotFound: there is none with this id.
+        ValidationFailed: a field is not valid, or the type would change.
+        Conflict: the prefix is taken by a provider or another node.
+    """
+    async with engine.configuration.change() as work:
+        old = await work.nodes.get(node_id)
+        if old is None:
+            raise NotFound(f"There is no provider node with the id '{node_id}'.")
+        if new.type != old.type:
+            raise ValidationFailed([("type", "cannot change; make another node instead")])
+        node = msgspec.structs.replace(
+            _node(new, node_id, iso(engine.now_ms())), created_at=old.created_at
+        )
+        others = {row.prefix for row in await work.nodes.list() if row.id != node_id}
+        builtin = node.prefix != old.prefix and node.prefix in engine.snapshot.prefixes
+        if node.prefix in others or builtin:
+            raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
+        kept = {name: old.headers.get(name, "") for name in node.headers}
+        shown = {n: v if v != MASKED else kept[n] for n, v in node.headers.items()}
+        node = msgspec.structs.replace(node, headers=shown)
+        await work.nodes.save(node)
+    return _view(node)
+
+
+async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeVerdict:
+    """Ask an upstream for its models, as a node would.
+
+    Raises:
+        ValidationFailed: a field is not valid.
+    """
+    given = NodeInput(
+        name="check",
+        prefix="check",
+        type=wanted.type,
+        api_type="chat" if wanted.type == "openai-compatible" else None,
+        base_url=wanted.base_url,
+        models_path=wanted.models_path,
+        headers=wanted.headers,
+    )
+    node = as_provider(_node(given, "check", ""))
+    account = Connection(id="check", provider="check", name="check", api_key=wanted.api_key)
+    try:
+        models = await discovered(engine, node, account)
+    except (UpstreamFailed, InvalidRequest) as error:
+        return NodeVerdict(valid=False, error=str(error))
+    return NodeVerdict(valid=True, models=models)
+
+
+def _node(new: NodeInput, node_id: str, now: str) -> ProviderNode:
     prefix, name = new.prefix.strip(), new.name.strip()
     if not name:
         raise ValidationFailed([("name", "must not be blank")])
@@ -90,12 +193,10 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
     base_url = (new.base_url or _DEFAULT_BASES[new.type]).strip().rstrip("/")
     if not is_http_url(base_url):
         raise ValidationFailed([("baseUrl", "must be an http or https URL")])
-    kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
     if new.type == "anthropic-compatible":
         base_url = base_url.removesuffix("/messages")
-    now = iso(engine.now_ms())
-    node = ProviderNode(
-        id=f"{kind}-{engine.new_id()}",
+    return ProviderNode(
+        id=node_id,
         type=new.type,
         name=name,
         prefix=prefix,
@@ -105,13 +206,23 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
         models_path=new.models_path,
         created_at=now,
         updated_at=now,
+        headers=_headers(new.headers),
     )
-    async with engine.configuration.change() as work:
-        taken = {row.prefix for row in await work.nodes.list()}
-        if prefix in taken or prefix in engine.snapshot.prefixes:
-            raise Conflict(f"The prefix '{prefix}' already names a provider or node.")
-        await work.nodes.save(node)
-    return _view(node)
+
+
+def _headers(given: dict[str, str]) -> dict[str, str]:
+    """Header names in lower case.
+
+    Raises:
+        ValidationFailed: a name or value cannot stand in a request, or is the gateway's to write.
+    """
+    headers = {name.strip().lower(): value.strip() for name, value in given.items()}
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or not value.isprintable() or not value.isascii():
+            raise ValidationFailed([(f"headers.{name}", "is not a header")])
+        if name in OWN_HEADERS:
+            raise ValidationFailed([(f"headers.{name}", "is written by the gateway")])
+    return headers
 
 
 async def delete_node(engine: Engine, caller: Caller, node_id: str) -> None:
@@ -136,6 +247,10 @@ def _view(node: ProviderNode) -> NodeView:
         base_url=node.base_url,
         chat_path=node.chat_path,
         models_path=node.models_path,
+        headers={
+            name: MASKED if SECRET_HEADER.search(name) else value
+            for name, value in node.headers.items()
+        },
         created_at=node.created_at,
         updated_at=node.updated_at,
     )

@@ -9,15 +9,18 @@ from omniroute.catalog.provider import Provider
 from omniroute.chat import ChatReply, Dialect, Event, Failed, Started, collect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import MalformedReply, TargetFacts
+from omniroute.dialects.raw_json import raw, raw_object
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.flow import Flow, identified
 from omniroute.pipeline.inlining import inlined
 from omniroute.routing.plan import Candidate
 from omniroute.routing.retry_hints import retry_after_ms
-from omniroute.routing.snapshot import auth_headers, endpoint
+from omniroute.routing.snapshot import endpoint
 from omniroute.routing.verdicts import Cause, Failure
 from omniroute.storage.records import Connection
+from omniroute.upstream.aws.event_stream import EventStreamToSse
+from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import (
     OutboundRequest,
     OutboundResponse,
@@ -61,6 +64,7 @@ class Endpoint:
     account: Connection
     sender: Sender
     fetch: Sender
+    credentials: Credentials
     allow_private: bool
 
 
@@ -86,7 +90,7 @@ async def begin_stream(
         async with asyncio.timeout(limits.readiness_s):
             response = await _send(call, to, limits.timeouts, now_ms, stream=True)
             try:
-                return await _prime(response, flow)
+                return await _prime(response, flow, to.provider.framing)
             except BaseException:
                 await response.aclose()
                 raise
@@ -132,9 +136,11 @@ async def _send(
 ) -> OutboundResponse:
     try:
         call = await self_contained(call, to)
-        request = outbound(call, to, timeouts, stream=stream)
+        request = await authorized(outbound(call, to, timeouts, stream=stream), to)
     except InvalidRequest as error:
         raise _failed("unsupported", 400, str(error)) from error
+    except TransportFailed as error:
+        raise _transport_failure(error) from error
     try:
         response = await to.sender.send(request)
     except TransportFailed as error:
@@ -160,7 +166,6 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         "content-type": "application/json",
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "identity",
-        **auth_headers(provider, account),
         **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
     }
     if call.body is not None and call.native(to.dialect):
@@ -170,10 +175,33 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
     return OutboundRequest(
         url=endpoint(provider, account, chat_path(provider, to.dialect, stream=stream), model),
         headers=headers,
-        body=body,
+        body=shaped(body, provider),
         timeouts=timeouts,
         allow_private=to.allow_private,
     )
+
+
+async def authorized(request: OutboundRequest, to: Endpoint) -> OutboundRequest:
+    """The request with the account's credentials.
+
+    Raises:
+        InvalidRequest: they are not of the kind the provider takes.
+        TransportFailed: a token could not be fetched.
+    """
+    account = to.account
+    return await to.credentials.authorized(to.provider, account.api_key, account.options, request)
+
+
+def shaped(body: bytes, provider: Provider) -> bytes:
+    """A body as services want it that have model and streaming in the path."""
+    if provider.body_model and not provider.body_fields:
+        return body
+    fields = raw_object(body)
+    if not provider.body_model:
+        fields.pop("model", None)
+        fields.pop("stream", None)
+    added = {name: raw(value) for name, value in provider.body_fields.items()}
+    return bytes(raw({**added, **fields}))
 
 
 async def self_contained(call: ChatCall, to: Endpoint) -> ChatCall:
@@ -231,8 +259,17 @@ def forwarded(
     return kept
 
 
-async def _prime(response: OutboundResponse, flow: Flow[OutT]) -> Begun[OutT]:
-    chunks = response.chunks()
+async def _reframed(response: OutboundResponse) -> AsyncIterator[bytes]:
+    """Server-sent events out of Amazon's binary stream."""
+    events = EventStreamToSse()
+    async for chunk in response.chunks():
+        given = events.feed(chunk)
+        if given:
+            yield given
+
+
+async def _prime(response: OutboundResponse, flow: Flow[OutT], framing: str) -> Begun[OutT]:
+    chunks = response.chunks() if framing == "native" else _reframed(response)
     primed = flow.feed(b"")
     try:
         async for chunk in chunks:

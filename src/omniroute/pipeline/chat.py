@@ -34,6 +34,7 @@ from omniroute.routing.health import Health
 from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.verdicts import CLIENT_GONE, Failure, Verdict, classify
+from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import Sender, TransportFailed
 
 ResultT = TypeVar("ResultT")
@@ -64,6 +65,7 @@ class ChatPipeline:
     record: Record
     gate: Sender
     demo: Sender
+    credentials: Credentials
     now_ms: Callable[[], int]
     new_seed: Callable[[], int]
     limits: Limits
@@ -146,12 +148,12 @@ class ChatPipeline:
         try:
             snapshot, made = self.plan(call)
         except InvalidRequest:
-            return estimated(call)  # a model that does not resolve is no reason not to count
+            return await estimated(call)  # a model that does not resolve is no reason not to count
         for candidate in made.candidates[:1]:
             counted = await count_at(call, self._endpoint(call, candidate, snapshot), self.limits)
             if counted is not None:
                 return counted
-        return estimated(call)
+        return await estimated(call)
 
     async def _stream(
         self, call: ChatCall, flow_for: Callable[[Endpoint], Flow[OutT]]
@@ -348,6 +350,7 @@ class ChatPipeline:
             account=account,
             sender=self.demo if provider.in_process else self.gate,
             fetch=self.gate,
+            credentials=self.credentials,
             allow_private=self.allow_private or provider.probe_port is not None,
         )
 

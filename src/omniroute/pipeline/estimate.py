@@ -33,8 +33,8 @@ def price_for(provider: Provider, model: str) -> Price | None:
 
 def input_tokens(request: ChatRequest) -> int:
     """A fair estimate of what the model will read: characters / 4, images by a flat figure."""
-    chars, images = _measure(request)
-    return -(-chars // CHARS_PER_TOKEN) + images * IMAGE_TOKENS
+    pieces, images = measured(request)
+    return -(-sum(map(len, pieces)) // CHARS_PER_TOKEN) + images * IMAGE_TOKENS
 
 
 def input_tokens_bound(request: ChatRequest) -> int:
@@ -42,8 +42,8 @@ def input_tokens_bound(request: ChatRequest) -> int:
 
     Byte-level tokenizers make at most one token of a byte, and a message has a few of framing.
     """
-    _, images = _measure(request)
-    size = sum(len(piece.encode()) for piece in (*_pieces(request), *_payloads(request)))
+    pieces, images = measured(request)
+    size = sum(len(piece.encode()) for piece in (*pieces, *_payloads(request)))
     return size + 16 * (len(request.messages) + len(request.tools) + 1) + images * IMAGE_TOKENS
 
 
@@ -60,9 +60,10 @@ def bound_micro_usd(request: ChatRequest, prices: Iterable[Price | None]) -> int
     )
 
 
-def _measure(request: ChatRequest) -> tuple[int, int]:
+def measured(request: ChatRequest) -> tuple[list[str], int]:
+    """Everything of a request that is read as text, and how many pictures it has."""
     images = sum(isinstance(part, Image) for part in _parts(request))
-    return sum(len(piece) for piece in _pieces(request)), images
+    return list(_pieces(request)), images
 
 
 def _parts(request: ChatRequest) -> Iterator[Part]:

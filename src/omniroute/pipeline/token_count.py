@@ -1,18 +1,23 @@
-"""How many tokens a request has: the provider's own count where it offers one, else an estimate."""
+"""How many tokens a request has: the provider's own count where it offers one, else our own."""
 
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from omniroute.pipeline.attempt import Endpoint, Limits, forwarded
-from omniroute.pipeline.estimate import input_tokens
+from omniroute.chat import Dialect
+from omniroute.dialects import CODECS
+from omniroute.dialects.raw_json import RawObject, raw, raw_object
+from omniroute.errors import InvalidRequest
+from omniroute.pipeline.attempt import Endpoint, Limits, authorized, forwarded, target_facts
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.routing.snapshot import auth_headers, endpoint
+from omniroute.pipeline.tokenizer import counted_tokens
+from omniroute.routing.snapshot import endpoint
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
 _COUNTED = ("messages", "system", "tools", "tool_choice", "thinking", "mcp_servers")
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
 class TokenCount(Struct, frozen=True, kw_only=True):
@@ -25,43 +30,69 @@ class TokenCount(Struct, frozen=True, kw_only=True):
 
 
 class _Counted(Struct):
-    input_tokens: int
+    """Either of the names a count goes by."""
+
+    input_tokens: int | None = None
+    total_tokens: int | None = msgspec.field(default=None, name="totalTokens")
+
+
+def _of_anthropic(fields: RawObject, model: str) -> dict[str, Raw]:
+    return {"model": raw(model), **{name: fields[name] for name in _COUNTED if name in fields}}
+
+
+def _of_gemini(fields: RawObject, model: str) -> dict[str, Raw]:
+    inner = raw_object(fields["generateContentRequest"]) if _WRAPPED in fields else fields
+    return {_WRAPPED: raw({"model": f"models/{model}", **inner})}
+
+
+_WRAPPED = "generateContentRequest"
+
+COUNT_BODIES: Mapping[Dialect, Callable[[RawObject, str], dict[str, Raw]]] = {
+    Dialect.ANTHROPIC: _of_anthropic,
+    Dialect.GEMINI: _of_gemini,
+}
+"""What a service that counts is sent, made of what one that answers would be sent."""
 
 
 async def count_at(call: ChatCall, to: Endpoint, limits: Limits) -> TokenCount | None:
     """The provider's own count of a request in its dialect; None when it gives none."""
-    provider = to.provider
-    if provider.count_path is None or call.dialect is not provider.dialect or call.body is None:
+    provider, model = to.provider, to.candidate.model
+    wanted = COUNT_BODIES.get(to.dialect)
+    if provider.count_path is None or wanted is None:
         return None
-    sent = _OBJECT.decode(call.body)
-    body: dict[str, object] = {name: sent[name] for name in _COUNTED if name in sent}
-    request = OutboundRequest(
-        url=endpoint(provider, to.account, provider.count_path),
-        headers={
-            "content-type": "application/json",
-            **auth_headers(provider, to.account),
-            **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
-        },
-        body=msgspec.json.encode({"model": to.candidate.model, **body}),
-        timeouts=limits.timeouts,
-        allow_private=to.allow_private,
-    )
+    facts = target_facts(provider, to.account, model, stream=False)
     try:
-        response = await to.sender.send(request)
+        native = call.body is not None and call.native(to.dialect)
+        body = call.body if native else CODECS[to.dialect].encode_request(call.request, facts)
+        request = OutboundRequest(
+            url=endpoint(provider, to.account, provider.count_path, model),
+            headers={
+                "content-type": "application/json",
+                **forwarded(call.headers, provider, extended_context=False),
+            },
+            body=msgspec.json.encode(wanted(raw_object(body or b"{}"), model)),
+            timeouts=limits.timeouts,
+            allow_private=to.allow_private,
+        )
+        response = await to.sender.send(await authorized(request, to))
         try:
             found = msgspec.json.decode(await response.read(), type=_Counted)
         finally:
             await response.aclose()
-    except (TransportFailed, msgspec.MsgspecError):
+    except (TransportFailed, InvalidRequest, msgspec.MsgspecError):
+        return None
+    count = found.input_tokens if found.input_tokens is not None else found.total_tokens
+    if count is None:
         return None
     return TokenCount(
-        input_tokens=found.input_tokens,
+        input_tokens=count,
         source="provider",
-        model=to.candidate.model,
+        model=model,
         provider=provider.alias or provider.id,
     )
 
 
-def estimated(call: ChatCall) -> TokenCount:
-    """Characters / 4 over messages, system and tools."""
-    return TokenCount(input_tokens=input_tokens(call.request), source="estimated")
+async def estimated(call: ChatCall) -> TokenCount:
+    """Our own count, off the event loop: long texts take a while."""
+    count = await asyncio.to_thread(counted_tokens, call.request)
+    return TokenCount(input_tokens=count, source="estimated")

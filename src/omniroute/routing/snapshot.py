@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from omniroute.catalog.models import default_model, known_models
 from omniroute.catalog.provider import Auth, Provider
-from omniroute.catalog.providers import DEFAULT_OPTIONS, DEMO, PREFIXES, PROVIDERS
+from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.storage.records import ApiKey, Combo, Connection, ProviderNode
+from omniroute.upstream.google import project_of
 
 DEMO_ACCOUNT = Connection(
     id="demo", provider=DEMO.id, name="Built-in demo", auth_type="none", default_model="echo"
@@ -71,7 +72,7 @@ def build_snapshot(
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
     providers = dict(PROVIDERS)
-    providers.update({node.id: _as_provider(node) for node in nodes_by_id.values()})
+    providers.update({node.id: as_provider(node) for node in nodes_by_id.values()})
     prefixes = {name: row.id for name, row in PREFIXES.items()}
     prefixes.update({node.prefix: node.id for node in nodes_by_id.values()})
     by_id = {connection.id: connection for connection in connections}
@@ -96,18 +97,29 @@ def build_snapshot(
     )
 
 
-def _as_provider(node: ProviderNode) -> Provider:
+_CHAT_PATHS = {
+    Dialect.OPENAI_CHAT: "/chat/completions",
+    Dialect.OPENAI_RESPONSES: "/responses",
+    Dialect.ANTHROPIC: "/messages",
+}
+
+
+def as_provider(node: ProviderNode) -> Provider:
+    """A custom upstream as a row like any other."""
     anthropic = node.type == "anthropic-compatible"
+    dialect = Dialect.ANTHROPIC if anthropic else Dialect.OPENAI_CHAT
+    if node.api_type == "responses":
+        dialect = Dialect.OPENAI_RESPONSES
     return Provider(
         id=node.id,
         name=node.name,
         alias=node.prefix,
         base_url=node.base_url,
         source="configured by the operator",
-        dialect=Dialect.ANTHROPIC if anthropic else Dialect.OPENAI_CHAT,
+        dialect=dialect,
         auth=Auth.X_API_KEY if anthropic else Auth.BEARER,
-        headers={"anthropic-version": "2023-06-01"} if anthropic else {},
-        chat_path=node.chat_path or ("/messages" if anthropic else "/chat/completions"),
+        headers={**({"anthropic-version": "2023-06-01"} if anthropic else {}), **node.headers},
+        chat_path=node.chat_path or _CHAT_PATHS[dialect],
         models_path=node.models_path or "/models",
         count_path="/messages/count_tokens" if anthropic else None,
         keyless=True,
@@ -121,7 +133,15 @@ def endpoint(provider: Provider, account: Connection, path: str, model: str = ""
         InvalidRequest: a field the provider needs has no value.
     """
     base = str(account.options.get("baseUrl") or provider.base_url).rstrip("/")
-    values = {**DEFAULT_OPTIONS, **account.options, "model": model}
+    values = {**provider.defaults, **account.options, "model": model}
+    if provider.auth is Auth.GOOGLE_SERVICE_ACCOUNT and account.api_key:
+        values.setdefault("project", project_of(account.api_key))
+    if provider.hosts:
+        host = provider.hosts.get(str(values["region"])) or provider.hosts["*"]
+        values["host"] = host.format_map(values)
+    resource = str(values.get("resource", ""))
+    if provider.resource_url is not None and resource and "://" not in resource:
+        values["resource"] = provider.resource_url.format_map(values)
     try:
         return (base + path).format_map(values)
     except KeyError as missing:
@@ -131,20 +151,3 @@ def endpoint(provider: Provider, account: Connection, path: str, model: str = ""
             f"Set it in its providerSpecificData.",
             param=f"providerSpecificData.{name}",
         ) from None
-
-
-def auth_headers(provider: Provider, account: Connection) -> dict[str, str]:
-    """The headers that carry an account's key, and those the provider always wants."""
-    headers = dict(provider.headers)
-    key = account.api_key
-    if key:
-        match provider.auth:
-            case Auth.BEARER:
-                headers["authorization"] = f"Bearer {key}"
-            case Auth.X_API_KEY:
-                headers["x-api-key"] = key
-            case Auth.API_KEY:
-                headers["api-key"] = key
-            case Auth.NONE:
-                pass
-    return headers

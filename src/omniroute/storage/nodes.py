@@ -45,4 +45,4 @@ class NodeRepository:
 
 
 def _record(row: dict[str, Any]) -> ProviderNode:
-    return ProviderNode(**row)
+    return ProviderNode(**{**row, "headers": row["headers"] or {}})

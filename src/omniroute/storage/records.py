@@ -50,6 +50,7 @@ class ProviderNode(Struct, frozen=True, kw_only=True):
     models_path: str = ""
     created_at: str = ""
     updated_at: str = ""
+    headers: dict[str, str] = {}
 
 
 class ModelStep(Struct, frozen=True, kw_only=True, tag_field="kind", tag="model", rename="camel"):

@@ -114,6 +114,7 @@ provider_nodes = Table(
     Column("models_path", AnyText, nullable=False),
     Column("created_at", AnyText, nullable=False),
     Column("updated_at", AnyText, nullable=False),
+    Column("headers", JsonText),
 )
 
 key_value = Table(

@@ -1,30 +1,20 @@
-"""The providers this build knows: adding one is adding a row."""
-
-from collections.abc import Mapping
+"""Hosted APIs everybody knows. 01 §19.1; the three big clouds have a page of their own."""
 
 from omniroute.catalog.provider import Auth, Provider
+from omniroute.catalog.providers.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
 from omniroute.chat import Dialect
 
-DEMO = Provider(
-    id="demo",
-    name="Demo",
-    base_url="demo://in-process",
-    source="docs/demo-provider.md",
-    auth=Auth.NONE,
-    keyless=True,
-    in_process=True,
-)
-
-_HOSTED = (
+FIRST_TIER = (
     Provider(
         id="openai",
         name="OpenAI",
         base_url="https://api.openai.com/v1",
         source="https://platform.openai.com/docs/api-reference/chat",
+        also={Dialect.OPENAI_RESPONSES: "/responses"},
         env=("OPENAI_API_KEY",),
         prices="openai",
         developer_role=True,
-        completion_limit_prefixes=("o1", "o3", "o4", "gpt-5"),
+        completion_limit_prefixes=OPENAI_REASONING,
     ),
     Provider(
         id="anthropic",
@@ -39,15 +29,24 @@ _HOSTED = (
         count_path="/messages/count_tokens",
         env=("ANTHROPIC_API_KEY",),
         prices="anthropic",
+        adaptive_prefixes=ADAPTIVE,
+        structured_prefixes=STRUCTURED,
     ),
     Provider(
         id="gemini",
         name="Google Gemini",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        source="https://ai.google.dev/gemini-api/docs/openai",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        source="https://ai.google.dev/api/generate-content",
+        dialect=Dialect.GEMINI,
+        auth=Auth.GOOG,
+        chat_path="/models/{model}:generateContent",
+        stream_path="/models/{model}:streamGenerateContent?alt=sse",
+        count_path="/models/{model}:countTokens",
+        also={Dialect.OPENAI_CHAT: "/openai/chat/completions"},
         env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         prices="google",
         families=("gemini", "gemma", "learnlm"),
+        thinking_level_prefixes=("gemini-3",),
     ),
     Provider(
         id="mistral",
@@ -57,6 +56,7 @@ _HOSTED = (
         env=("MISTRAL_API_KEY",),
         prices="mistral",
         stream_usage=False,
+        call_id_chars=9,
     ),
     Provider(
         id="codestral",
@@ -66,12 +66,14 @@ _HOSTED = (
         env=("CODESTRAL_API_KEY",),
         prices="mistral",
         stream_usage=False,
+        call_id_chars=9,
     ),
     Provider(
         id="groq",
         name="Groq",
         base_url="https://api.groq.com/openai/v1",
         source="https://console.groq.com/docs/openai",
+        also={Dialect.OPENAI_RESPONSES: "/responses"},
         env=("GROQ_API_KEY",),
         prices="groq",
     ),
@@ -111,6 +113,7 @@ _HOSTED = (
         name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
         source="https://openrouter.ai/docs/api-reference/overview",
+        also={Dialect.OPENAI_RESPONSES: "/responses", Dialect.ANTHROPIC: "/messages"},
         env=("OPENROUTER_API_KEY",),
         prices="openrouter",
     ),
@@ -138,6 +141,7 @@ _HOSTED = (
         name="xAI",
         base_url="https://api.x.ai/v1",
         source="https://docs.x.ai/docs/api-reference",
+        also={Dialect.OPENAI_RESPONSES: "/responses"},
         env=("XAI_API_KEY",),
         prices="x-ai",
     ),
@@ -175,37 +179,6 @@ _HOSTED = (
         env=("OLLAMA_API_KEY",),
     ),
     Provider(
-        id="azure-openai",
-        name="Azure OpenAI",
-        alias="azure",
-        base_url="{resource}/openai/deployments/{model}",
-        chat_path="/chat/completions?api-version={apiVersion}",
-        source="https://learn.microsoft.com/azure/ai-services/openai/reference",
-        auth=Auth.API_KEY,
-        prices="azure",
-        needs=("resource", "apiVersion"),
-        developer_role=True,
-        completion_limit_prefixes=("o1", "o3", "o4", "gpt-5"),
-    ),
-    Provider(
-        id="azure-ai",
-        name="Azure AI Foundry",
-        base_url="https://{resource}.services.ai.azure.com/openai/v1",
-        source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
-        auth=Auth.API_KEY,
-        prices="azure",
-        needs=("resource",),
-    ),
-    Provider(
-        id="bedrock",
-        name="Amazon Bedrock",
-        base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
-        source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
-        env=("AWS_BEARER_TOKEN_BEDROCK",),
-        prices="aws",
-        needs=("region",),
-    ),
-    Provider(
         id="cloudflare-ai",
         name="Cloudflare Workers AI",
         alias="cf",
@@ -232,41 +205,3 @@ _HOSTED = (
         env=("AI_GATEWAY_API_KEY",),
     ),
 )
-
-_LOCAL = (
-    Provider(
-        id="ollama",
-        name="Ollama",
-        base_url="http://127.0.0.1:11434/v1",
-        source="https://docs.ollama.com/openai",
-        auth=Auth.NONE,
-        probe_port=11434,
-        keyless=True,
-    ),
-    Provider(
-        id="lm-studio",
-        name="LM Studio",
-        alias="lmstudio",
-        base_url="http://127.0.0.1:1234/v1",
-        source="https://lmstudio.ai/docs/app/api/endpoints/openai",
-        probe_port=1234,
-        keyless=True,
-    ),
-    Provider(
-        id="vllm",
-        name="vLLM",
-        base_url="http://127.0.0.1:8000/v1",
-        source="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-        probe_port=8000,
-        keyless=True,
-    ),
-)
-
-PROVIDERS: Mapping[str, Provider] = {row.id: row for row in (*_HOSTED, *_LOCAL, DEMO)}
-"""Every provider by id."""
-
-PREFIXES: Mapping[str, Provider] = {name: row for row in PROVIDERS.values() for name in row.names}
-"""Every provider by each prefix a model string may carry: ids and aliases."""
-
-DEFAULT_OPTIONS: Mapping[str, str] = {"apiVersion": "2024-12-01-preview", "region": "us-east-1"}
-"""Values for `{name}` fields of a base URL that have a sensible default."""

@@ -1,0 +1,19 @@
+"""Families of models that can do what their elders cannot, by the beginnings of their ids."""
+
+ADAPTIVE = ("claude-opus-4-6", "claude-sonnet-4-6")
+"""Claude models that think as much as they see fit.
+Source: docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking."""
+
+STRUCTURED = (
+    "claude-sonnet-4-5",
+    "claude-opus-4-1",
+    "claude-opus-4-5",
+    "claude-haiku-4-5",
+    *ADAPTIVE,
+)
+"""Claude models that keep to a JSON Schema.
+Source: docs.anthropic.com/en/docs/build-with-claude/structured-outputs."""
+
+OPENAI_REASONING = ("o1", "o3", "o4", "gpt-5")
+"""OpenAI models that take `max_completion_tokens` and return sealed reasoning.
+Source: platform.openai.com/docs/guides/reasoning."""
