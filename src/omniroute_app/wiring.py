@@ -13,6 +13,7 @@ from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.recall import Recall
 from omniroute.routing.health import Health
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
@@ -68,6 +69,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 snapshot=lambda: configuration.snapshot,
                 health=health,
                 ledger=ledger,
+                recall=Recall(now_ms),
                 record=journal.append,
                 gate=gate,
                 demo=DemoSender(),

@@ -12,6 +12,7 @@ from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.recall import Recall
 from omniroute.routing.health import Health
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import FinishedRequest
@@ -100,6 +101,7 @@ def build_bench(
         snapshot=lambda: world,
         health=health,
         ledger=ledger,
+        recall=Recall(lambda: clock[0]),
         record=records.append,
         gate=gate,
         demo=DemoSender(sleep),

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from omniroute.catalog.families import THINKS_IN_TEXT
 from omniroute.chat import Dialect
 
 
@@ -34,13 +35,13 @@ class Provider(Struct, frozen=True, kw_only=True):
     the user's own machine.
 
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
-    ids one insists on, `think_tags` says that thinking stands in the text between tags, and the
-    `..._prefixes` are beginnings of model ids: of models that know no system role, that take
-    thinking levels instead of budgets, that think as much as they see fit, and that keep to a
-    JSON Schema by themselves. `body_model` false says that model and streaming stand in the path
-    and not in the body, and `body_fields` are what the body must hold besides. `defaults` are
-    values for `{name}` fields, `hosts` the `{host}` by region (`*` for all others), and
-    `resource_url` makes an address of a `{resource}` that is only a name.
+    ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
+    system role, that take thinking levels instead of budgets, that think as much as they see fit,
+    that keep to a JSON Schema by themselves, and that write their thinking into the text.
+    `body_model` false says that model and streaming stand in the path and not in the body, and
+    `body_fields` are what the body must hold besides. `defaults` are values for `{name}` fields,
+    `hosts` the `{host}` by region (`*` for all others), and `resource_url` makes an address of a
+    `{resource}` that is only a name.
     """
 
     id: str
@@ -76,11 +77,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     body_fields: Mapping[str, Any] = {}
     body_model: bool = True
     call_id_chars: int | None = None
-    think_tags: bool = False
     no_system_prefixes: tuple[str, ...] = ()
     thinking_level_prefixes: tuple[str, ...] = ()
     adaptive_prefixes: tuple[str, ...] = ()
     structured_prefixes: tuple[str, ...] = ()
+    think_tag_prefixes: tuple[str, ...] = THINKS_IN_TEXT
 
     @property
     def names(self) -> tuple[str, ...]:

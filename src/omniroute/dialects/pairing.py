@@ -63,7 +63,7 @@ def _open(
         if isinstance(part, ToolCall):
             if not part.name.strip():
                 continue
-            unique = _unique(wire_id(part.id) or "call", used)
+            unique = _unique(part.id or "call", wire_id, used)
             turn.answers[unique] = None
             waiting.setdefault(part.id, []).append((turn, unique))
             parts.append(replace(part, id=unique))
@@ -81,12 +81,12 @@ def _answer(result: ToolResult, waiting: dict[str, list[tuple[_Turn, str]]]) -> 
         turn.answers[unique] = replace(result, call_id=unique)
 
 
-def _unique(wanted: str, used: set[str]) -> str:
-    name = wanted
+def _unique(call_id: str, wire_id: Callable[[str], str], used: set[str]) -> str:
+    name = wire_id(call_id)
     for number in count(2):
-        if name not in used:
+        if name and name not in used:
             break
-        name = f"{wanted}_{number}"
+        name = wire_id(f"{call_id}_{number}")
     used.add(name)
     return name
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from omniroute.catalog.provider import Provider
-from omniroute.chat import ChatReply, Dialect, Event, Failed, Started, collect
+from omniroute.chat import ChatReply, Dialect, Event, Failed, collect
 from omniroute.dialects import CODECS
+from omniroute.dialects.adaptation import adapted
 from omniroute.dialects.codec import MalformedReply, TargetFacts
 from omniroute.dialects.raw_json import raw, raw_object
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.flow import Flow, identified
+from omniroute.pipeline.flow import Flow, Reading
 from omniroute.pipeline.inlining import inlined
 from omniroute.routing.plan import Candidate
 from omniroute.routing.retry_hints import retry_after_ms
@@ -99,7 +100,7 @@ async def begin_stream(
 
 
 async def fetch_whole(
-    call: ChatCall, to: Endpoint, limits: Limits, now_ms: int
+    call: ChatCall, to: Endpoint, reading: Reading, limits: Limits, now_ms: int
 ) -> tuple[ChatReply, bytes]:
     """Send and read a whole reply: decoded, and as the bytes it came in.
 
@@ -111,13 +112,7 @@ async def fetch_whole(
     try:
         body = await response.read()
         events = codec.decode_reply(body, codec.tool_names(call.request))
-        fallback = Started(call.request_id, to.candidate.model, now_ms // 1000)
-        reply = collect(
-            identified(event, fallback, own_ids=call.own_ids)
-            if isinstance(event, Started)
-            else event
-            for event in events
-        )
+        reply = collect(reading.told(events, reading.tags()))
     except TransportFailed as error:
         raise _transport_failure(error) from error
     except MalformedReply as error:
@@ -168,10 +163,11 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         "accept-encoding": "identity",
         **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
     }
-    if call.body is not None and call.native(to.dialect):
+    request = adapted(call.request, facts)
+    if call.body is not None and call.native(to.dialect) and request is call.request:
         body = codec.patch_request(call.body, facts)
     else:
-        body = codec.encode_request(call.request, facts)
+        body = codec.encode_request(request, facts)
     return OutboundRequest(
         url=endpoint(provider, account, chat_path(provider, to.dialect, stream=stream), model),
         headers=headers,
@@ -243,7 +239,12 @@ def target_facts(
 
 def _begins(model: str, prefixes: tuple[str, ...]) -> bool:
     """Whether a model is of a family; a vendor's name may stand before it."""
-    return model.rpartition("/")[2].startswith(prefixes) if prefixes else False
+    return model.rpartition("/")[2].lower().startswith(prefixes) if prefixes else False
+
+
+def tags_thinking(provider: Provider, model: str) -> bool:
+    """Whether a model's thinking stands between tags in its text."""
+    return _begins(model, provider.think_tag_prefixes)
 
 
 def forwarded(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, Usage
@@ -15,6 +15,7 @@ from omniroute.pipeline.attempt import (
     Limits,
     begin_stream,
     fetch_whole,
+    tags_thinking,
 )
 from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
 from omniroute.pipeline.exchange import (
@@ -26,8 +27,9 @@ from omniroute.pipeline.exchange import (
     spoken,
 )
 from omniroute.pipeline.failures import no_answer
-from omniroute.pipeline.flow import EventFlow, Flow, RelayFlow, TranslatedFlow
+from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.settlement import Record, Settlement
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.health import Health
@@ -62,6 +64,7 @@ class ChatPipeline:
     snapshot: Callable[[], Snapshot]
     health: Health
     ledger: Ledger
+    recall: Recall
     record: Record
     gate: Sender
     demo: Sender
@@ -79,11 +82,16 @@ class ChatPipeline:
         Raises:
             OmniRouteError: refused, or every target failed.
         """
+        call = self._recalled(call)
         books = self._open(call, stream=False)
         try:
             made = await self._admit(books)
             to, (reply, raw) = await self._walk(
-                books, made, lambda to: fetch_whole(call, to, self.limits, self.now_ms())
+                books,
+                made,
+                lambda to: fetch_whole(
+                    call, to, self._reading(call, to), self.limits, self.now_ms()
+                ),
             )
             self.health.succeeded(*_place(to.candidate))
             head = self._head(books, made, to)
@@ -110,7 +118,7 @@ class ChatPipeline:
                 return RelayFlow(to.dialect, hide_usage=not call.request.include_usage)
             return TranslatedFlow(self._events(call, to), client.encoder(call.request))
 
-        return await self._stream(call, flow)
+        return await self._stream(self._recalled(call), flow)
 
     async def stream_events(self, call: ChatCall) -> StreamAnswer[list[Event]]:
         """Answer with neutral events, for callers without a wire format.
@@ -118,11 +126,22 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        return await self._stream(call, lambda to: self._events(call, to))
+        return await self._stream(self._recalled(call), lambda to: self._events(call, to))
+
+    def _recalled(self, call: ChatCall) -> ChatCall:
+        return replace(call, request=self.recall.completed(call.request, call.caller.owner))
 
     def _events(self, call: ChatCall, to: Endpoint) -> EventFlow:
-        fallback = Started(call.request_id, to.candidate.model, self.now_ms() // 1000)
-        return EventFlow(to.dialect, call.request, fallback, own_ids=call.own_ids)
+        return EventFlow(to.dialect, self._reading(call, to))
+
+    def _reading(self, call: ChatCall, to: Endpoint) -> Reading:
+        return Reading(
+            request=call.request,
+            fallback=Started(call.request_id, to.candidate.model, self.now_ms() // 1000),
+            see=Remembering(self.recall, call.caller.owner).see,
+            own_ids=call.own_ids,
+            think_tags=tags_thinking(to.provider, to.candidate.model),
+        )
 
     def plan(self, call: ChatCall) -> tuple[Snapshot, Plan]:
         """What would be tried right now; also the dry run of a request.

@@ -3,6 +3,8 @@
 Three forms with one face, so that dispatch and settlement know nothing of dialects.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from omniroute.chat import (
@@ -19,6 +21,7 @@ from omniroute.chat import (
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ErrorFacts, ServerEvent, StreamEncoder
 from omniroute.dialects.sse import EVENT_STREAM
+from omniroute.dialects.think_tags import ThinkTags
 
 OutT = TypeVar("OutT", covariant=True)
 
@@ -117,22 +120,43 @@ class RelayFlow:
         return self._relay.fail(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a reply is read: `fallback` fills in what the upstream leaves out of its beginning,
+    `own_ids` says that the gateway's id replaces the upstream's, `think_tags` that thinking stands
+    in the text, and `see` is shown every event.
+    """
+
+    request: ChatRequest
+    fallback: Started
+    see: Callable[[Event], None]
+    own_ids: bool = False
+    think_tags: bool = False
+
+    def told(self, events: list[Event], tags: ThinkTags | None) -> list[Event]:
+        """Events as the caller gets them. `tags` holds on to what may be half a tag."""
+        if tags is not None:
+            events = [one for event in events for one in tags.feed(event)]
+        for place, event in enumerate(events):
+            if isinstance(event, Started):
+                events[place] = identified(event, self.fallback, own_ids=self.own_ids)
+            self.see(event)
+        return events
+
+    def tags(self) -> ThinkTags | None:
+        """A fresh separator of thinking, where one is needed."""
+        return ThinkTags() if self.think_tags else None
+
+
 class EventFlow:
     """For callers without a wire format: the neutral events."""
 
-    def __init__(
-        self,
-        upstream: Dialect,
-        request: ChatRequest,
-        fallback: Started,
-        *,
-        own_ids: bool = False,
-    ) -> None:
+    def __init__(self, upstream: Dialect, reading: Reading) -> None:
         codec = CODECS[upstream]
         self._splitter = codec.splitter()
-        self._decoder = codec.decoder(codec.tool_names(request))
-        self._fallback = fallback
-        self._own_ids = own_ids
+        self._decoder = codec.decoder(codec.tool_names(reading.request))
+        self._reading = reading
+        self._tags = reading.tags()
         self._reason_seen = False
         self.content = False
         self.failure: Failed | None = None
@@ -151,7 +175,8 @@ class EventFlow:
         return self._decode(self._splitter.feed(chunk))
 
     def flush(self) -> list[Event]:
-        return self._decode(self._splitter.close())
+        rest = self._decode(self._splitter.close())
+        return rest if self._tags is None else [*rest, *self._tags.close()]
 
     def close(self) -> list[Event]:
         return []
@@ -163,10 +188,9 @@ class EventFlow:
         events: list[Event] = []
         for frame in frames:
             events += self._decoder.feed(frame)
-        for place, event in enumerate(events):
-            if isinstance(event, Started):
-                events[place] = identified(event, self._fallback, own_ids=self._own_ids)
-            elif isinstance(event, CONTENT_EVENTS):
+        events = self._reading.told(events, self._tags)
+        for event in events:
+            if isinstance(event, CONTENT_EVENTS):
                 self.content = True
                 self.tokens_seen += 1
             elif isinstance(event, UsageReported):

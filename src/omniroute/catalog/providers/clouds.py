@@ -1,7 +1,7 @@
 """The three big clouds: an account is more than a key there. 01 §19.1."""
 
+from omniroute.catalog.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
 from omniroute.catalog.provider import Auth, Provider
-from omniroute.catalog.providers.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
 from omniroute.chat import Dialect
 
 VERTEX_HOSTS = {"global": "aiplatform.googleapis.com", "*": "{region}-aiplatform.googleapis.com"}

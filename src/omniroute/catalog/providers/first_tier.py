@@ -1,7 +1,7 @@
 """Hosted APIs everybody knows. 01 §19.1; the three big clouds have a page of their own."""
 
+from omniroute.catalog.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
 from omniroute.catalog.provider import Auth, Provider
-from omniroute.catalog.providers.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
 from omniroute.chat import Dialect
 
 FIRST_TIER = (

@@ -17,3 +17,26 @@ Source: docs.anthropic.com/en/docs/build-with-claude/structured-outputs."""
 OPENAI_REASONING = ("o1", "o3", "o4", "gpt-5")
 """OpenAI models that take `max_completion_tokens` and return sealed reasoning.
 Source: platform.openai.com/docs/guides/reasoning."""
+
+THINKS_IN_TEXT = (
+    "cogito",
+    "deepseek-r1",
+    "ernie-4.5-21b-a3b-thinking",
+    "exaone-deep",
+    "glm-4.1v-thinking",
+    "glm-z1",
+    "hunyuan-a13b",
+    "magistral",
+    "marco-o1",
+    "minimax-m",
+    "openthinker",
+    "phi-4-reasoning",
+    "phi4-reasoning",
+    "qwen3",
+    "qwq",
+    "r1-1776",
+    "smollm3",
+    "sonar-reasoning",
+)
+"""Open models whose thinking stands between tags in their text, unless their server parses it.
+Sources: their model cards."""
