@@ -21,10 +21,14 @@ class Configuration:
     Args:
         found: accounts found at start (keys in the environment, servers on this machine); they
             are in every snapshot and never stored.
+        spellings: whether other vendors' spellings of model names are understood.
     """
 
-    def __init__(self, database: Database, found: Sequence[Connection] = ()) -> None:
+    def __init__(
+        self, database: Database, found: Sequence[Connection] = (), *, spellings: bool = True
+    ) -> None:
         self._database = database
+        self.spellings = spellings
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
@@ -54,6 +58,10 @@ class Configuration:
                 combos=await work.combos.list(),
                 keys=await work.keys.list(),
                 settings=await work.settings.all(),
+                aliases=await work.model_names.aliases(),
+                mappings=await work.mappings.list(),
+                custom_models=await work.model_names.custom_models(),
+                spellings=self.spellings,
             )
         for seen in self._watchers:
             seen(self._snapshot)

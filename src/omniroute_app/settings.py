@@ -43,6 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
     log_level: str = "warning"
     log_format: str = "text"
+    model_spellings: bool = True
     discover: bool = True
 
     @property
@@ -138,6 +139,10 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),
+    "model_spellings": Variable(
+        ("MODEL_ALIAS_COMPAT_ENABLED",),
+        "Understand other vendors' spellings of model names, such as `gpt-oss:120b`.",
+    ),
     "discover": Variable(
         ("OMNIROUTE_DISCOVER",), "Look for provider keys in the environment and local servers."
     ),

@@ -47,7 +47,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         stack.push_async_callback(database.close)
         journal = Journal(settings.data_dir / "journal")
         drainer = await stack.enter_async_context(Drainer(journal, sql_sink(database)))
-        configuration = Configuration(database, found)
+        configuration = Configuration(database, found, spellings=settings.model_spellings)
         await configuration.load()
         health = Health(now_ms)
         ledger = Ledger()

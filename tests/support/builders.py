@@ -1,6 +1,6 @@
 """Small configurations for tests of routing and pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniroute.chat import ChatRequest
@@ -10,6 +10,8 @@ from omniroute.storage.records import (
     Combo,
     ComboStep,
     Connection,
+    CustomModel,
+    ModelMapping,
     ModelStep,
     ProviderNode,
     Step,
@@ -53,6 +55,10 @@ def snapshot(
     accounts: Sequence[Connection] = (),
     combos: Sequence[Combo] = (),
     keys: Sequence[ApiKey] = (),
+    aliases: Mapping[str, str] | None = None,
+    mappings: Sequence[ModelMapping] = (),
+    custom_models: Sequence[CustomModel] = (),
+    spellings: bool = True,
     **settings: Any,
 ) -> Snapshot:
     """Configuration version 1."""
@@ -63,6 +69,10 @@ def snapshot(
         combos=combos,
         keys=keys,
         settings=settings,
+        aliases=aliases,
+        mappings=mappings,
+        custom_models=custom_models,
+        spellings=spellings,
     )
 
 

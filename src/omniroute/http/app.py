@@ -28,6 +28,7 @@ from omniroute.http.docs_page import PlainPage
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import gemini_router
 from omniroute.http.management import MANAGEMENT
+from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.reply import ChatSurface
@@ -68,6 +69,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *OLLAMA_ROUTES,
             count_tokens_route,
             *MANAGEMENT,
+            *MODEL_NAMES,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

@@ -6,10 +6,12 @@ from omniroute.caller import Caller
 from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
+from omniroute.routing.resolve import AUTO_VARIANTS
 from omniroute.routing.snapshot import SETTINGS
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "mcpTransport": ("all", "stdio", "sse", "streamable-http"),
+    "autoRoutingDefaultVariant": ("", *AUTO_VARIANTS),
 }
 _RANGES: dict[str, tuple[int, int]] = {"a2aTaskTtlMinutes": (1, 10_080)}
 

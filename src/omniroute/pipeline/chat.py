@@ -360,7 +360,7 @@ class ChatPipeline:
             self.health.failed(*_place(candidate), failure, verdict)
 
     def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
-        provider = snapshot.providers[candidate.provider]
+        provider = snapshot.provider_for(candidate.provider, candidate.model)
         account = snapshot.connections[candidate.connection]
         return Endpoint(
             candidate=candidate,

@@ -56,7 +56,8 @@ class Settlement:
     ) -> None:
         """Note one attempt, good or bad."""
         account = self.snapshot.connections[candidate.connection]
-        dialect = spoken(self.call, self.snapshot.providers[candidate.provider])
+        row = self.snapshot.provider_for(candidate.provider, candidate.model)
+        dialect = spoken(self.call, row)
         native = self.call.native(dialect)
         self.attempts.append(
             AttemptTrace(
@@ -144,7 +145,9 @@ class Settlement:
     ) -> FinishedRequest:
         call, receipt = self.call, self.receipt
         dialect = call.dialect
-        provider = self.snapshot.providers[served_by.provider] if served_by else None
+        provider = None
+        if served_by is not None:
+            provider = self.snapshot.provider_for(served_by.provider, served_by.model)
         trace = RouteTrace(
             request_id=call.request_id,
             door=call.caller.door,

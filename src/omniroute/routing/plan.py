@@ -107,8 +107,10 @@ def plan(facts: RouteFacts, snapshot: Snapshot, health: HealthView, seed: int) -
         case NamedCombo(combo):
             label, strategy = combo.name, combo.strategy
             targets = _combo_targets(combo, snapshot, notes, (combo.name,))
-        case AutoRoute():
+        case AutoRoute(variant):
             label, strategy = "auto", "priority"
+            if variant is not None:
+                notes.append(f"'{variant}' does not weigh accounts yet: their order holds")
             targets = _auto_targets(snapshot)
         case SingleModel(provider, model, extended):
             label, strategy = None, "priority"

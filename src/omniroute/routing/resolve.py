@@ -7,13 +7,16 @@ from msgspec import Struct
 
 from omniroute.catalog.models import known_models, providers_by_model
 from omniroute.catalog.names import did_you_mean, nearest
+from omniroute.catalog.spellings import SPELLINGS
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
+from omniroute.routing.patterns import alias_target, matches
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import Combo
 
 MAX_MODEL_LENGTH = 200
 EXTENDED_CONTEXT = "[1m]"
 AUTO = "auto"
+AUTO_VARIANTS = ("coding", "fast", "cheap", "offline", "smart", "lkgp")
 _FAMILIES = (("claude-", "anthropic"), ("gemini-", "gemini"), ("gemma-", "gemini"))
 """Whose a bare name is by its beginning, when catalogues do not settle it."""
 
@@ -33,7 +36,9 @@ class NamedCombo(Struct, frozen=True):
 
 
 class AutoRoute(Struct, frozen=True):
-    """Whatever active account fits: a combo made on the spot."""
+    """Whatever active account fits: a combo made on the spot. `variant` is a scoring profile."""
+
+    variant: str | None = None
 
 
 Resolution = SingleModel | NamedCombo | AutoRoute
@@ -74,16 +79,16 @@ def resolve(model: str, snapshot: Snapshot) -> Resolution:
             param="model",
         )
     combo = _combo(name, snapshot) or _combo(name.removeprefix("combo/"), snapshot)
+    combo = combo or _mapped(name, snapshot)
     if combo is not None:
         return NamedCombo(combo)
-    if name.startswith("auto/") and len(name) > len("auto/"):
-        return _auto_variant(name, snapshot)
-    if name in (AUTO, "auto/"):
-        return AutoRoute()
+    if is_auto:
+        return _auto(name, snapshot)
     extended = name.endswith(EXTENDED_CONTEXT)
     name = name.removesuffix(EXTENDED_CONTEXT)
-    found = _prefixed(name, snapshot) if "/" in name else _bare(name, snapshot)
-    return SingleModel(*found, extended)
+    provider, model = _prefixed(name, snapshot) if "/" in name else _named(name, snapshot)
+    renamed = snapshot.providers[provider].renames.get(model, model)
+    return SingleModel(provider, renamed, extended)
 
 
 def _combo(name: str, snapshot: Snapshot) -> Combo | None:
@@ -91,15 +96,28 @@ def _combo(name: str, snapshot: Snapshot) -> Combo | None:
     return combo if combo is not None and combo.is_active and combo.steps else None
 
 
-def _auto_variant(name: str, snapshot: Snapshot) -> Resolution:
-    variant = name.removeprefix("auto/")
+def _mapped(name: str, snapshot: Snapshot) -> Combo | None:
+    """The first combo a mapping sends this name to."""
+    combos = {combo.id: combo.name for combo in snapshot.combos.values()}
+    mapped = (row for row in snapshot.mappings if matches(row.pattern, name))
+    return next(filter(None, (_combo(combos.get(r.combo_id, ""), snapshot) for r in mapped)), None)
+
+
+def _auto(name: str, snapshot: Snapshot) -> Resolution:
+    variant = name.partition("/")[2]
+    if not variant:
+        variant = snapshot.settings["autoRoutingDefaultVariant"]
+        return AutoRoute(variant or None)
     best = _combo(f"auto/best-{variant}", snapshot)
     if best is not None:
         return NamedCombo(best)
-    stored = [combo for combo in snapshot.combos if combo.startswith("auto/")]
+    if variant in AUTO_VARIANTS:
+        return AutoRoute(variant)
+    known = [f"auto/{one}" for one in AUTO_VARIANTS]
+    stored = sorted(combo for combo in snapshot.combos if combo.startswith("auto/"))
     raise UnknownModel(
         f"There is no auto route '{name}'. Write 'auto', or one of: "
-        f"{', '.join(sorted(stored)) or 'no auto/… combo is stored'}.",
+        f"{', '.join([*known, *stored])}.",
         param="model",
     )
 
@@ -128,11 +146,37 @@ def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
         usable = any(one in snapshot.accounts for one in listed)
         if usable or provider not in snapshot.accounts:
             return _bare(name, snapshot)
-    return provider, rest
+    return provider, _spelled(provider, rest, snapshot)
+
+
+def _spelled(provider: str, model: str, snapshot: Snapshot) -> str:
+    """The model as its provider spells it, where only that spelling is listed."""
+    other = SPELLINGS.get(model) if snapshot.spellings else None
+    if other is None or _lists(provider, model) or not _lists(provider, other):
+        return model
+    return other
 
 
 def _lists(provider: str, model: str) -> bool:
     return any(known.id == model for known in known_models(provider))
+
+
+def _named(name: str, snapshot: Snapshot) -> tuple[str, str]:
+    """What a name without a prefix stands for: an alias first, then the catalogues."""
+    target = alias_target(name, snapshot.aliases)
+    if target is None:
+        return _bare(name, snapshot)
+    if "/" not in target:
+        return _bare(target, snapshot)
+    prefix, model = target.split("/", 1)
+    provider = snapshot.prefixes.get(prefix)
+    if provider is None:
+        raise UnknownModel(
+            f"The alias '{name}' stands for '{target}', but no provider or node is called "
+            f"'{prefix}'. Change the alias (PUT /api/models/alias).",
+            param="model",
+        )
+    return provider, model
 
 
 def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
@@ -142,6 +186,8 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
         if any(name in snapshot.models(account) for account in accounts)
     ]
     listed = providers_by_model().get(name, ())
+    if snapshot.spellings and name in SPELLINGS and not (listed or serving):
+        return _bare(SPELLINGS[name], snapshot)
     if "openai" in listed:
         return "openai", name
     if len(listed) == 1:

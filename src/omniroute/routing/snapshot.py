@@ -4,13 +4,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from omniroute.catalog.models import default_model, known_models
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
-from omniroute.storage.records import ApiKey, Combo, Connection, ProviderNode
+from omniroute.storage.records import (
+    ApiKey,
+    Combo,
+    Connection,
+    CustomModel,
+    ModelMapping,
+    ProviderNode,
+)
 from omniroute.upstream.google import project_of
 
 DEMO_ACCOUNT = Connection(
@@ -23,6 +31,7 @@ SETTINGS: Mapping[str, Any] = {
     "a2aEnabled": True,
     "a2aTaskTtlMinutes": 5,
     "autoRoutingEnabled": True,
+    "autoRoutingDefaultVariant": "",
     "stripModelPrefix": False,
 }
 """Every setting with its default; stored values replace them one by one."""
@@ -32,7 +41,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything routing and admission read, with nothing left to look up in SQL.
 
     `accounts` holds the active accounts of each provider, best first. `prefixes` maps every
-    prefix of a model string to a provider id.
+    prefix of a model string to a provider id, `aliases` names operators made up to what they
+    stand for, and `mappings` are the patterns that stand for combos, in the order they are tried.
+    `custom_models` are by provider and id. `spellings` says whether other vendors' spellings of
+    model names are understood.
     """
 
     version: int
@@ -44,6 +56,20 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     combos: Mapping[str, Combo]
     keys: Mapping[str, ApiKey]
     settings: Mapping[str, Any]
+    aliases: Mapping[str, str] = {}
+    mappings: tuple[ModelMapping, ...] = ()
+    custom_models: Mapping[str, Mapping[str, CustomModel]] = {}
+    spellings: bool = True
+
+    def provider_for(self, provider: str, model: str) -> Provider:
+        """The row of a provider, as one of its models is spoken to."""
+        row = self.providers[provider]
+        custom = self.custom_models.get(provider, {}).get(model)
+        if custom is None or custom.api_format == "chat-completions":
+            return row
+        responses = Dialect.OPENAI_RESPONSES
+        path = row.chat_path if row.dialect is responses else row.also.get(responses, "/responses")
+        return replace(row, dialect=responses, chat_path=path, stream_path=None, also={})
 
     def default_model(self, account: Connection) -> str | None:
         """What `auto` asks this account for."""
@@ -56,8 +82,11 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """Model ids this account is known to serve: discovered ones, else the catalogue's."""
         discovered = account.options.get("models")
         if isinstance(discovered, list):
-            return tuple(str(model) for model in discovered)
-        return tuple(model.id for model in known_models(account.provider))
+            listed = tuple(str(model) for model in discovered)
+        else:
+            listed = tuple(model.id for model in known_models(account.provider))
+        added = self.custom_models.get(account.provider)
+        return tuple(dict.fromkeys((*listed, *added))) if added else listed
 
 
 def build_snapshot(
@@ -68,6 +97,10 @@ def build_snapshot(
     combos: Iterable[Combo],
     keys: Iterable[ApiKey],
     settings: Mapping[str, Any],
+    aliases: Mapping[str, str] | None = None,
+    mappings: Iterable[ModelMapping] = (),
+    custom_models: Iterable[CustomModel] = (),
+    spellings: bool = True,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
@@ -94,7 +127,18 @@ def build_snapshot(
         combos={combo.name: combo for combo in combos},
         keys={key.key_hash: key for key in keys},
         settings={**SETTINGS, **settings},
+        aliases=aliases or {},
+        mappings=tuple(row for row in mappings if row.enabled),
+        custom_models=_by_provider(custom_models),
+        spellings=spellings,
     )
+
+
+def _by_provider(models: Iterable[CustomModel]) -> dict[str, dict[str, CustomModel]]:
+    found: dict[str, dict[str, CustomModel]] = {}
+    for model in models:
+        found.setdefault(model.provider, {})[model.id] = model
+    return found
 
 
 _CHAT_PATHS = {

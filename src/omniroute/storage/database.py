@@ -13,7 +13,9 @@ from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
 from omniroute.storage.keys import KeyRepository
+from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import upgrade
+from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
@@ -32,6 +34,8 @@ class Work:
         self.combos = ComboRepository(connection)
         self.keys = KeyRepository(connection)
         self.settings = SettingsRepository(connection)
+        self.model_names = ModelNameRepository(connection)
+        self.mappings = MappingRepository(connection)
         self.usage = UsageRepository(connection)
         self.traces = TraceRepository(connection)
         self.audit = AuditRepository(connection)

@@ -260,3 +260,25 @@ class ResponseRow(Struct, frozen=True, kw_only=True):
     lease_until_ms: int
     created_at_ms: int
     expires_at_ms: int
+
+
+class ModelMapping(Struct, frozen=True, kw_only=True):
+    """A pattern (`*`, `?`) of model names that stands for a combo. Higher priorities first."""
+
+    id: str
+    pattern: str
+    combo_id: str
+    priority: int = 0
+    enabled: bool = True
+    description: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class CustomModel(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A model an operator added to a provider. `api_format` is what it is spoken to in."""
+
+    provider: str
+    id: str
+    name: str = ""
+    api_format: Literal["chat-completions", "responses"] = "chat-completions"

@@ -271,3 +271,16 @@ stored_responses = Table(
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
     Index(None, "status", "lease_until_ms"),
 )
+
+model_combo_mappings = Table(
+    "model_combo_mappings",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("pattern", AnyText, nullable=False),
+    Column("combo_id", ForeignKey("combos.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("priority", Integer, nullable=False, index=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("description", AnyText, nullable=False),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+)

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from omniroute.http.chat_routes import ROUTES
 from omniroute.http.management import MANAGEMENT
+from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute_app.asgi import build_gateway
 from omniroute_app.settings import load_settings
 from omniroute_app.wiring import open_engine
@@ -224,7 +225,7 @@ async def test_the_document_lists_every_route(client: httpx.AsyncClient) -> None
     }
     built = {
         (method, path.replace(":str", ""))
-        for handler in MANAGEMENT
+        for handler in (*MANAGEMENT, *MODEL_NAMES)
         if handler.include_in_schema is not False
         for path in handler.paths
         for method in handler.http_methods - {"OPTIONS", "HEAD"}

@@ -1,10 +1,15 @@
 """What a model string means."""
 
+from typing import Any
+
 import pytest
 from tests.support.builders import account, combo, node, snapshot
 
+from omniroute.chat import Dialect
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
+from omniroute.routing.patterns import specificity
 from omniroute.routing.resolve import AutoRoute, NamedCombo, Resolution, SingleModel, resolve
+from omniroute.storage.records import CustomModel, ModelMapping
 
 SNAPSHOT = snapshot(
     nodes=[node("mine")],
@@ -115,7 +120,7 @@ IDS: dict[str, tuple[str, tuple[str, ...], SingleModel]] = {
     "a lookalike, only the prefix configured": (
         LOOKALIKE,
         ("anthropic",),
-        SingleModel("anthropic", "claude-3.5-haiku"),
+        SingleModel("anthropic", "claude-3-5-haiku-latest"),
     ),
 }
 
@@ -131,3 +136,110 @@ def test_an_id_with_a_slash_is_not_always_a_prefix_and_a_model(
 def test_a_prefix_can_be_stripped() -> None:
     found = resolve("any/gpt-4o-mini", snapshot(stripModelPrefix=True))
     assert found == SingleModel("openai", "gpt-4o-mini")
+
+
+def mapping(pattern: str, combo_name: str, priority: int = 0, **more: Any) -> ModelMapping:
+    return ModelMapping(
+        id=pattern, pattern=pattern, combo_id=f"id-{combo_name}", priority=priority, **more
+    )
+
+
+NAMED = snapshot(
+    nodes=[node("mine")],
+    accounts=[account("mine-mine", "a"), account("nvidia", "n"), account("ollama", "o")],
+    combos=[
+        combo("team", "demo/echo"),
+        combo("second", "demo/echo"),
+        combo("off", "demo/echo", is_active=False),
+        combo("gpt-mapped", "demo/echo"),
+    ],
+    aliases={
+        "fast": "groq/openai/gpt-oss-20b",
+        "bare": "gpt-4o-mini",
+        "loop": "fast",
+        "gone": "nobody/x",
+        "claude-*": "anthropic/claude-haiku-4-5",
+        "claude-sonnet-*": "openrouter/anthropic/claude-sonnet-4.5",
+        "claude-?": "demo/echo",
+    },
+    # As storage gives them: by priority.
+    mappings=[
+        mapping("o?-*", "off", 9),
+        mapping("O3*", "second", 8),
+        mapping("o?", "team", 7),
+        mapping("gpt-m*", "team", 6, enabled=False),
+        mapping("mine/map*", "team"),
+        mapping("auto/wild", "team"),
+    ],
+)
+
+STANDS_FOR: dict[str, tuple[str, Resolution]] = {
+    "an alias with its provider": ("fast", SingleModel("groq", "openai/gpt-oss-20b")),
+    "an alias of a bare name": ("bare", SingleModel("openai", "gpt-4o-mini")),
+    "aliases are not followed twice": ("loop", SingleModel("openai", "fast")),
+    "the long context of an alias": ("fast[1m]", SingleModel("groq", "openai/gpt-oss-20b", True)),
+    "a pattern": ("claude-x-1", SingleModel("anthropic", "claude-haiku-4-5")),
+    "a pattern in other case": ("CLAUDE-X-1", SingleModel("anthropic", "claude-haiku-4-5")),
+    "the most specific pattern": (
+        "claude-sonnet-9",
+        SingleModel("openrouter", "anthropic/claude-sonnet-4.5"),
+    ),
+    "one character weighs more than any run": ("claude-9", SingleModel("demo", "echo")),
+    "a mapping whose combo is off gives way": ("o3-mini", NamedCombo(NAMED.combos["second"])),
+    "the next mapping": ("o1", NamedCombo(NAMED.combos["team"])),
+    "an exact combo before mappings": ("gpt-mapped", NamedCombo(NAMED.combos["gpt-mapped"])),
+    "a disabled mapping": ("gpt-m9", SingleModel("openai", "gpt-m9")),
+    "a mapping before prefixes": ("mine/mapped", NamedCombo(NAMED.combos["team"])),
+    "a mapping before auto": ("auto/wild", NamedCombo(NAMED.combos["team"])),
+    "a profile of auto": ("auto/coding", AutoRoute("coding")),
+    "a name a provider has changed": (
+        "nvidia/gpt-oss-120b",
+        SingleModel("nvidia", "openai/gpt-oss-120b"),
+    ),
+    "another vendor's spelling": ("deepseek-v3-2", SingleModel("deepseek", "deepseek-v3.2")),
+    "another vendor's spelling at the vendor": (
+        "anthropic/claude-opus-4.1",
+        SingleModel("anthropic", "claude-opus-4-1"),
+    ),
+    "a spelling that is right where it goes": (
+        "ollama/gpt-oss:20b",
+        SingleModel("ollama", "gpt-oss:20b"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "meaning"), STANDS_FOR.values(), ids=STANDS_FOR)
+def test_operators_give_names(name: str, meaning: Resolution) -> None:
+    assert resolve(name, NAMED) == meaning
+
+
+def test_an_alias_of_nobody_says_what_to_change() -> None:
+    with pytest.raises(UnknownModel, match="'gone' stands for 'nobody/x'"):
+        resolve("gone", NAMED)
+
+
+def test_spellings_can_be_switched_off() -> None:
+    plain = snapshot(spellings=False)
+    assert resolve("deepseek-v3-2", plain) == SingleModel("openai", "deepseek-v3-2")
+
+
+def test_auto_may_have_a_profile_by_default() -> None:
+    configured = snapshot(autoRoutingDefaultVariant="cheap")
+    assert resolve("auto", configured) == AutoRoute("cheap")
+
+
+SCORES = {"claude-*": 28, "claude-?": 73, "*": -49, "gpt-4*-mini": 61}
+
+
+@pytest.mark.parametrize(("pattern", "score"), SCORES.items(), ids=SCORES)
+def test_patterns_are_weighed(pattern: str, score: int) -> None:
+    assert specificity(pattern) == score
+
+
+def test_a_model_may_be_spoken_to_in_another_api() -> None:
+    added = CustomModel(provider="openai", id="gpt-x-pro", api_format="responses")
+    world = snapshot(accounts=[account("openai", "a")], custom_models=[added])
+    row = world.provider_for("openai", "gpt-x-pro")
+    assert (row.dialect, row.chat_path) == (Dialect.OPENAI_RESPONSES, "/responses")
+    assert world.provider_for("openai", "gpt-4o") is world.providers["openai"]
+    assert "gpt-x-pro" in world.models(world.connections["a"])

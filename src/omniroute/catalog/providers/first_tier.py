@@ -107,6 +107,10 @@ FIRST_TIER = (
         base_url="https://integrate.api.nvidia.com/v1",
         source="https://docs.api.nvidia.com/nim/reference/llm-apis",
         env=("NVIDIA_API_KEY",),
+        renames={
+            "gpt-oss-120b": "openai/gpt-oss-120b",
+            "gpt-oss-20b": "openai/gpt-oss-20b",
+        },
     ),
     Provider(
         id="openrouter",

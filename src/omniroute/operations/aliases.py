@@ -1,0 +1,122 @@
+"""Names operators made up for models. Source: 02 §6."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.errors import AmbiguousModel, Conflict, InvalidRequest, NotFound, ValidationFailed
+from omniroute.routing.resolve import AUTO, SingleModel, checked_name, resolve
+from omniroute.routing.snapshot import Snapshot
+
+NOT_MAPPED = "MODEL_NOT_MAPPED"
+AMBIGUOUS = "MODEL_ALIAS_AMBIGUOUS"
+
+
+class AliasInput(Struct, frozen=True, kw_only=True):
+    """An alias and what it stands for: `provider/model`, or a bare model name.
+
+    `alias` may be a pattern with `*` and `?`; of several that fit, the most specific one holds.
+    """
+
+    alias: Annotated[str, Meta(min_length=1, max_length=200)]
+    model: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class AliasSaved(Struct, frozen=True, kw_only=True):
+    """What an alias now stands for."""
+
+    model: str
+    alias: str
+    success: bool = True
+
+
+class ResolvedAlias(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where requests for an alias go."""
+
+    provider: str
+    provider_alias: str
+    model: str
+    qualified_id: str
+    target: str
+    source: str = "stored_alias"
+
+
+async def set_alias(engine: Engine, caller: Caller, new: AliasInput) -> AliasSaved:
+    """Let an alias stand for a model; it answers from the next request on.
+
+    Raises:
+        ValidationFailed: the alias could never be asked for, or its target does not exist.
+    """
+    alias, target = checked_name(new.alias), checked_name(new.model)
+    async with engine.configuration.change() as work:
+        combos = {combo.name for combo in await work.combos.list()}
+        problem = _problem(alias, target, combos, engine.snapshot)
+        if problem is not None:
+            raise ValidationFailed([problem])
+        await work.model_names.set_alias(alias, target)
+    return AliasSaved(model=target, alias=alias)
+
+
+async def all_aliases(engine: Engine, caller: Caller) -> dict[str, str]:
+    """Every alias with what it stands for."""
+    return dict(sorted(engine.snapshot.aliases.items()))
+
+
+async def resolved_alias(engine: Engine, caller: Caller, alias: str) -> ResolvedAlias:
+    """Where requests for an alias go right now.
+
+    Raises:
+        InvalidRequest: no alias is named.
+        NotFound: there is no such alias.
+        Conflict: several providers serve what it stands for.
+    """
+    snapshot = engine.snapshot
+    if not alias.strip():
+        raise InvalidRequest("Name an alias: ?alias=fast", code=NOT_MAPPED, param="alias")
+    target = snapshot.aliases.get(alias)
+    if target is None:
+        raise NotFound(f"There is no alias '{alias}'.", code=NOT_MAPPED)
+    try:
+        found = resolve(target, snapshot)
+    except AmbiguousModel as error:
+        raise Conflict(str(error), code=AMBIGUOUS) from error
+    if not isinstance(found, SingleModel):
+        raise NotFound(f"'{target}' is no model of a provider any more.", code=NOT_MAPPED)
+    prefix = snapshot.providers[found.provider].alias or found.provider
+    return ResolvedAlias(
+        provider=found.provider,
+        provider_alias=prefix,
+        model=found.model,
+        qualified_id=f"{found.provider}/{found.model}",
+        target=target,
+    )
+
+
+async def delete_alias(engine: Engine, caller: Caller, alias: str) -> None:
+    """Forget an alias.
+
+    Raises:
+        InvalidRequest: no alias is named.
+        NotFound: there is no such alias.
+    """
+    if not alias.strip():
+        raise InvalidRequest("Name an alias: ?alias=fast", param="alias")
+    async with engine.configuration.change() as work:
+        if not await work.model_names.delete_alias(alias):
+            raise NotFound(f"There is no alias '{alias}'.", code=NOT_MAPPED)
+
+
+def _problem(
+    alias: str, target: str, combos: set[str], snapshot: Snapshot
+) -> tuple[str, str] | None:
+    if "/" in alias:
+        return "alias", "must not hold '/': names with a prefix go to a provider, node or combo"
+    if alias == AUTO or alias in combos:
+        return "alias", f"'{alias}' already names {'auto routing' if alias == AUTO else 'a combo'}"
+    if target in combos:
+        return "model", f"'{target}' is a combo; map names to combos at /api/model-combo-mappings"
+    if "/" in target and target.split("/", 1)[0] not in snapshot.prefixes:
+        return "model", f"no provider or node is called '{target.split('/', 1)[0]}'"
+    return None

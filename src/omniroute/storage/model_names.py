@@ -1,0 +1,61 @@
+"""What operators call models, in the key-value table: aliases and models they added."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.records import CustomModel
+from omniroute.storage.statements import upsert
+from omniroute.storage.tables import key_value as table
+
+_ALIASES = "modelAliases"
+_CUSTOM = "customModels"
+
+
+class ModelNameRepository:
+    """Aliases by name, and custom models by provider and id."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def aliases(self) -> dict[str, str]:
+        """What each alias stands for, by name."""
+        return {alias: str(target) for alias, target in (await self._all(_ALIASES)).items()}
+
+    async def set_alias(self, alias: str, target: str) -> None:
+        """Let `alias` stand for `target`, whatever it stood for before."""
+        await self._set(_ALIASES, alias, target)
+
+    async def delete_alias(self, alias: str) -> bool:
+        """Forget the alias; False when there was none."""
+        return await self._delete(_ALIASES, alias)
+
+    async def custom_models(self) -> tuple[CustomModel, ...]:
+        """The models operators added, by provider and id."""
+        rows = await self._all(_CUSTOM)
+        return tuple(msgspec.convert(rows[key], CustomModel) for key in sorted(rows))
+
+    async def save_custom_model(self, model: CustomModel) -> None:
+        """Add the model, or replace the one with its id at its provider."""
+        await self._set(_CUSTOM, f"{model.provider}/{model.id}", msgspec.to_builtins(model))
+
+    async def delete_custom_model(self, provider: str, model_id: str) -> bool:
+        """Remove the model; False when there was none."""
+        return await self._delete(_CUSTOM, f"{provider}/{model_id}")
+
+    async def _all(self, namespace: str) -> dict[str, Any]:
+        rows = await self._connection.execute(
+            select(table.c.key, table.c.value).where(table.c.namespace == namespace)
+        )
+        return {row.key: row.value for row in rows}
+
+    async def _set(self, namespace: str, key: str, value: Any) -> None:
+        await upsert(self._connection, table, {"namespace": namespace, "key": key, "value": value})
+
+    async def _delete(self, namespace: str, key: str) -> bool:
+        removed = await self._connection.execute(
+            delete(table).where(table.c.namespace == namespace, table.c.key == key)
+        )
+        return removed.rowcount > 0
