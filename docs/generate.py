@@ -11,6 +11,8 @@ import msgspec
 
 from omniroute import errors
 from omniroute.catalog.providers import PROVIDERS
+from omniroute.dialects import CODECS
+from omniroute.dialects.losses import REPLY_LOSSES, REQUEST_LOSSES, losses
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.http.access import Access, route_class
@@ -155,6 +157,26 @@ def verdicts() -> str:
     )
 
 
+def translation_losses() -> str:
+    """What is lost between every ordered pair of dialects."""
+    text = (
+        "# What translations lose\n\nBetween the same dialect nothing is lost. Where a dialect has "
+        "no word for something, this becomes of it; what cannot become anything, such as sound for "
+        "a model that reads text, is refused and not lost. A fuzzer holds these tables true in "
+        "both directions.\n"
+    )
+    for title, losing in (("Requests", REQUEST_LOSSES), ("Replies", REPLY_LOSSES)):
+        text += f"\n## {title}\n"
+        for source in CODECS:
+            for target in CODECS:
+                found = losses(losing, source, target)
+                if found:
+                    rows = sorted((thing, loss.becomes) for thing, loss in found.items())
+                    text += f"\n### {source} to {target}\n\n"
+                    text += table(("what", "becomes"), rows) + "\n"
+    return text.rstrip("\n")
+
+
 BUILT: Mapping[str, Callable[[], str]] = {
     "providers.md": providers,
     "settings.md": settings,
@@ -163,6 +185,7 @@ BUILT: Mapping[str, Callable[[], str]] = {
     "a2a-skills.md": a2a_skills,
     "errors.md": error_tree,
     "verdicts.md": verdicts,
+    "translation-losses.md": translation_losses,
 }
 """Page file and what builds it."""
 

@@ -1,6 +1,15 @@
 """What all tests share."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# The same examples every time, so that a failure is the change's; `explore` looks for new ones:
+# HYPOTHESIS_PROFILE=explore pytest tests/omniroute/dialects. Slow machines are no failure.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 @pytest.fixture

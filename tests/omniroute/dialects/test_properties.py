@@ -43,10 +43,6 @@ from omniroute.dialects.codec import Codec, ErrorFacts, MalformedReply, ServerEv
 from omniroute.dialects.sse import split
 from omniroute.errors import InvalidRequest
 
-# The machines that run this are shared: a slow example is not a failed one.
-settings.register_profile("dialects", deadline=None)
-settings.load_profile("dialects")
-
 every_dialect = pytest.mark.parametrize("codec", CODECS.values(), ids=[str(d) for d in CODECS])
 
 words = st.text(min_size=1, max_size=12)

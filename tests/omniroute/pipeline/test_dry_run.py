@@ -193,7 +193,7 @@ def error(status: int, code: str = "") -> Answer:
 STATUSES = (401, 402, 403, 429, 500, 503, 529)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(accounts, combos, states, keys, asked, st.integers(0, 2**31), st.permutations(STATUSES))
 def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
     owned: Owned,
@@ -211,7 +211,7 @@ def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
     assert run == path
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
 def test_what_answers_at_once_is_the_first_of_the_dry_run(
     owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int
@@ -224,7 +224,7 @@ def test_what_answers_at_once_is_the_first_of_the_dry_run(
     assert run == path[:1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
 def test_a_failure_of_the_target_passes_over_its_other_accounts(
     owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int

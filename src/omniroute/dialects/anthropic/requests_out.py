@@ -92,14 +92,14 @@ def _text_block(text: str, extras: Extras | None = None) -> Wire:
 
 
 def _system(messages: Iterable[Message]) -> Iterator[Wire]:
-    parts = [
-        part
+    told = [
+        [part for part in message.parts if isinstance(part, Text) and part.text.strip()]
         for message in messages
         if message.role == "system"
-        for part in message.parts
-        if isinstance(part, Text) and part.text.strip()
     ]
-    if any(_marks(part.extras) for part in parts):
+    parts = [part for texts in told for part in texts]
+    # One text of several turns; texts of one turn keep their borders, and marks their texts.
+    if any(len(texts) > 1 for texts in told) or any(_marks(part.extras) for part in parts):
         yield from (_text_block(part.text, part.extras) for part in parts)
     elif parts:
         yield _text_block("\n".join(part.text for part in parts))

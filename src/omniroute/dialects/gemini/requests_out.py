@@ -24,6 +24,7 @@ from omniroute.chat import (
 )
 from omniroute.dialects.arguments import input_object
 from omniroute.dialects.codec import TargetFacts
+from omniroute.dialects.data_uris import media_type_of
 from omniroute.dialects.fields import own_fields
 from omniroute.dialects.gemini.generation import generation_config
 from omniroute.dialects.gemini.schema import gemini_schema
@@ -142,6 +143,7 @@ def _media(
     if data is not None:
         yield _inline(data, media_type or assumed)
     elif url:
+        media_type = media_type or media_type_of(url)
         linked = {"fileUri": url} | ({"mimeType": media_type} if media_type else {})
         yield {"fileData": linked}
 
