@@ -18,22 +18,32 @@ def accounts_from_environment(environ: Mapping[str, str]) -> list[Connection]:
     """One account for each provider whose usual key variable is set.
 
     Providers that need more than a key (a resource name, an account id) take part when their
-    needs have defaults; others are configured over the API.
+    needs are in the environment or have defaults; others are configured over the API.
     """
     found = []
     for row in PROVIDERS.values():
         variable = next((name for name in row.env if environ.get(name, "").strip()), None)
-        if variable is not None and set(row.needs) <= row.defaults.keys():
+        options = _options(row, environ)
+        if variable is not None and set(row.needs) <= {*row.defaults, *options}:
             found.append(
                 Connection(
-                    id=_id(variable),
+                    id=_id(f"{row.id}:{variable}"),
                     provider=row.id,
                     name=f"${variable}",
                     api_key=environ[variable].strip(),
                     test_status="unknown",
-                    options={"source": "environment"},
+                    options={"source": "environment", **options},
                 )
             )
+    return found
+
+
+def _options(row: Provider, environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for option, variables in row.env_options.items():
+        value = next((environ[name] for name in variables if environ.get(name, "").strip()), None)
+        if value is not None:
+            found[option] = value.strip().rstrip("/")
     return found
 
 

@@ -30,8 +30,16 @@ ENVIRONMENTS = {
     "a key that is not enough": ({"CLOUDFLARE_API_TOKEN": "k"}, []),
     "needs that have defaults": (
         {"AWS_BEARER_TOKEN_BEDROCK": "k"},
-        [("bedrock", "$AWS_BEARER_TOKEN_BEDROCK")],
+        [
+            ("bedrock", "$AWS_BEARER_TOKEN_BEDROCK"),
+            ("bedrock-anthropic", "$AWS_BEARER_TOKEN_BEDROCK"),
+        ],
     ),
+    "needs that stand beside the key": (
+        {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com/"},
+        [("azure-openai", "$AZURE_OPENAI_API_KEY")],
+    ),
+    "keys that may be for anything": ({"AWS_SECRET_ACCESS_KEY": "k"}, []),
 }
 
 
@@ -40,6 +48,14 @@ def test_keys_become_accounts(environ: dict[str, str], found: list[tuple[str, st
     accounts = accounts_from_environment(environ)
     assert [(row.provider, row.name) for row in accounts] == found
     assert accounts_from_environment(environ) == accounts
+    assert len({row.id for row in accounts}) == len(accounts)
+
+
+def test_options_stand_beside_the_key() -> None:
+    (account,) = accounts_from_environment(
+        {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com/"}
+    )
+    assert account.options["resource"] == "https://x.openai.azure.com"
 
 
 @dataclass

@@ -29,7 +29,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     `models_path` and, where tokens can be counted, `count_path` are appended to it; `stream_path`
     is for streams where they have a path of their own. `also` are further dialects the service
     speaks natively, with the path of each. `framing` is how a stream travels. `env` are
-    environment variables that commonly hold a key for it, best first. `renames` are names its
+    environment variables that commonly hold a key for it, best first. `env_options` are those that
+    hold its options, by option. `renames` are names its
     models used to have. `prices` is the provider's
     id in genai-prices; `families` are the beginnings of the model names that are its own, where
     that price list names other services' models too. `probe_port` is set for servers that run on
@@ -58,6 +59,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     models_path: str = "/models"
     count_path: str | None = None
     env: tuple[str, ...] = ()
+    env_options: Mapping[str, tuple[str, ...]] = {}
     renames: Mapping[str, str] = {}
     prices: str | None = None
     families: tuple[str, ...] = ()

@@ -259,6 +259,8 @@ def told(trace: RouteTrace) -> str:
                 f"It failed with {attempt.status} ({attempt.verdict}: {attempt.error}); "
                 f"then: {attempt.action}."
             )
+        if attempt.left_behind:
+            lines.append(f"It was not sent: {', '.join(attempt.left_behind)}.")
     cost = "unknown" if trace.cost_micro_usd is None else f"${trace.cost_micro_usd / 1e6:.6f}"
     lines.append(
         f"Outcome: {trace.outcome} after {trace.duration_ms} ms, "

@@ -238,8 +238,9 @@ def target_facts(
 
 
 def _begins(model: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether a model is of a family; a vendor's name may stand before it."""
-    return model.rpartition("/")[2].lower().startswith(prefixes) if prefixes else False
+    """Whether a model is of a family; vendors and regions may stand before its name."""
+    name = model.lower().rpartition("/")[2].rpartition("anthropic.")[2]
+    return name.startswith(prefixes) if prefixes else False
 
 
 def tags_thinking(provider: Provider, model: str) -> bool:

@@ -6,6 +6,9 @@ from omniroute.chat import Dialect
 
 VERTEX_HOSTS = {"global": "aiplatform.googleapis.com", "*": "{region}-aiplatform.googleapis.com"}
 
+# Access keys in the environment may be for anything; only a key made for Bedrock means Bedrock.
+AWS_OPTIONS = {"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}
+
 CLOUDS = (
     Provider(
         id="azure-openai",
@@ -15,6 +18,11 @@ CLOUDS = (
         chat_path="/chat/completions?api-version={apiVersion}",
         source="https://learn.microsoft.com/azure/ai-services/openai/reference",
         auth=Auth.API_KEY,
+        env=("AZURE_OPENAI_API_KEY",),
+        env_options={
+            "resource": ("AZURE_OPENAI_ENDPOINT",),
+            "apiVersion": ("OPENAI_API_VERSION",),
+        },
         prices="azure",
         needs=("resource", "apiVersion"),
         defaults={"apiVersion": "2024-12-01-preview"},
@@ -38,6 +46,7 @@ CLOUDS = (
         base_url="https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
         env=("AWS_BEARER_TOKEN_BEDROCK",),
+        env_options=AWS_OPTIONS,
         prices="aws",
         needs=("region",),
         defaults={"region": "us-east-1"},
@@ -54,7 +63,8 @@ CLOUDS = (
         framing="aws-event-stream",
         body_model=False,
         body_fields={"anthropic_version": "bedrock-2023-05-31"},
-        env=("AWS_SECRET_ACCESS_KEY",),
+        env=("AWS_BEARER_TOKEN_BEDROCK",),
+        env_options=AWS_OPTIONS,
         prices="aws",
         needs=("region",),
         defaults={"region": "us-east-1"},
