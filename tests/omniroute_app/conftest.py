@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.omniroute_app.targets import add_targets
 from tests.support.databases import drop_postgres_database, new_postgres_database
 from tests.support.processes import Gateway, Upstream
 
@@ -53,6 +54,16 @@ def gateway(
         Gateway(data_dir, environ={**environ, **readiness}) as process,
     ):
         configure(process, upstream)
+        yield process
+        assert process.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def crossroads(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Gateway]:
+    """A gateway with an account for every dialect a target can speak; see `targets`."""
+    with Gateway(tmp_path_factory.mktemp("crossroads")) as process:
+        with httpx.Client(base_url=process.url) as client:
+            add_targets(client, upstream.url)
         yield process
         assert process.stop() == 0
 

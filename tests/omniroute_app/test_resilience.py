@@ -5,8 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import anthropic
 import httpx
+import openai
 import pytest
+from tests.support.processes import Gateway
 
 FIRST_TARGETS = {
     "500": ("oai/flaky-500", "server_error"),
@@ -116,3 +119,35 @@ def test_usage_is_in_the_ledger_after_a_stream(
     )
     frames = [line[6:] for line in response.text.splitlines() if line.startswith("data: {")]
     assert all(not json.loads(frame).get("usage") for frame in frames)
+
+
+@pytest.mark.parametrize("ending", ["cut-after-2", "drop-after-2", "error-after-2"])
+@pytest.mark.parametrize("prefix", ["oai", "ant"])
+def test_a_broken_stream_is_an_error_in_both_sdks(
+    gateway: Gateway,
+    fresh: Callable[[str], str],
+    prefix: str,
+    ending: str,
+) -> None:
+    oai = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused", max_retries=0)
+    ant = anthropic.Anthropic(base_url=gateway.url, api_key="unused", max_retries=0)
+    model = fresh(f"{prefix}/{ending}")
+    with oai, pytest.raises(openai.APIError):
+        list(
+            oai.chat.completions.create(
+                model=model,
+                messages=[{"role": "user", "content": "one two three four"}],
+                stream=True,
+            )
+        )
+    model = fresh(f"{prefix}/{ending}")
+    with (
+        ant,
+        pytest.raises(anthropic.APIError),
+        ant.messages.stream(
+            model=model,
+            max_tokens=50,
+            messages=[{"role": "user", "content": "one two three four"}],
+        ) as stream,
+    ):
+        list(stream.text_stream)

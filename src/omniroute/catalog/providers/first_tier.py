@@ -42,7 +42,6 @@ FIRST_TIER = (
         chat_path="/models/{model}:generateContent",
         stream_path="/models/{model}:streamGenerateContent?alt=sse",
         count_path="/models/{model}:countTokens",
-        also={Dialect.OPENAI_CHAT: "/openai/chat/completions"},
         env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         prices="google",
         families=("gemini", "gemma", "learnlm"),

@@ -13,7 +13,6 @@ LOCAL = (
         auth=Auth.NONE,
         chat_path="/api/chat",
         models_path="/api/tags",
-        also={Dialect.OPENAI_CHAT: "/v1/chat/completions"},
         probe_port=11434,
         keyless=True,
     ),

@@ -120,12 +120,18 @@ class GeminiEncoder:
         self._state: dict[int, str] = {}  # by the number of the call it stands on
         self._given = 0  # calls written so far
         self._waiting: str | None = None
+        self._thinking = False
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._closed = False
 
     def feed(self, event: Event) -> bytes:
         """See `StreamEncoder.feed`."""
+        written = self._written(event)
+        self._thinking = isinstance(event, ReasoningDelta)
+        return written
+
+    def _written(self, event: Event) -> bytes:
         match event:
             case TextDelta(text) | RefusalDelta(text):
                 return self._write({"text": text})
@@ -133,6 +139,8 @@ class GeminiEncoder:
                 return self._write(_thought(text, None))
             case ReasoningSigned(signature, origin):
                 if origin in (None, Dialect.GEMINI):
+                    if self._thinking:  # it closes that thought
+                        return self._write(_thought("", signature))
                     written = self._loose_state()
                     self._waiting = signature
                     return written

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -44,7 +45,12 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
         model, _, action = request.path_params["target"].rpartition(":")
         body = await request.body()
         if action == "countTokens":
-            asked = CODECS[Dialect.GEMINI].decode_request(body)
+            try:
+                inner = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+                body = bytes(inner.get("generateContentRequest", body))
+                asked = CODECS[Dialect.GEMINI].decode_request(body)
+            except (OmniRouteError, msgspec.DecodeError) as error:
+                return JSONResponse({"error": {"code": 400, "message": str(error)}}, 400)
             return JSONResponse({"totalTokens": _words(asked)})
         stream = action == "streamGenerateContent"
         return _answer(play(Dialect.GEMINI, body, sleep, model=model, stream=stream))
