@@ -25,6 +25,7 @@ from omniroute.chat import (
 from omniroute.dialects.codec import MalformedReply, ServerEvent
 from omniroute.dialects.error_bodies import read_failure
 from omniroute.dialects.gemini.wire import FINISH_REASONS, WireUsage, read_usage
+from omniroute.dialects.reply_ids import call_id
 from omniroute.dialects.sse import looks_like_events, split
 from omniroute.dialects.tool_names import NO_NAMES
 
@@ -75,6 +76,7 @@ class GeminiDecoder:
     def __init__(self, tool_names: Mapping[str, str] = NO_NAMES) -> None:
         self._tool_names = tool_names
         self._started = False
+        self._reply = ""
         self._ended = False
         self._calls = 0
 
@@ -96,7 +98,7 @@ class GeminiDecoder:
         candidates = frame.candidates or []
         blocked = frame.prompt_feedback is not None and not candidates
         if not self._started and (candidates or blocked):
-            self._started = True
+            self._started, self._reply = True, frame.response_id or ""
             yield Started(frame.response_id or "", frame.model_version or "")
         answer = next((one for one in candidates if not one.index), None)
         if answer is not None:
@@ -140,7 +142,7 @@ class GeminiDecoder:
         index = self._calls
         self._calls += 1
         name = self._tool_names.get(call.name, call.name)
-        yield ToolCallStarted(index, call.id or f"call_{index}_{name}", name)
+        yield ToolCallStarted(index, call.id or call_id(self._reply, index, name), name)
         yield ToolArgumentsDelta(index, msgspec.json.encode(call.args or {}).decode())
 
 

@@ -22,6 +22,7 @@ from omniroute.chat import (
 from omniroute.dialects.codec import MalformedReply, ServerEvent
 from omniroute.dialects.error_bodies import read_failure
 from omniroute.dialects.lines import LineSplitter
+from omniroute.dialects.reply_ids import call_id
 from omniroute.dialects.tool_names import NO_NAMES
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -74,6 +75,7 @@ class OllamaDecoder:
         self.finished = False
         self._tool_names = tool_names
         self._started = False
+        self._begun = ""
         self._calls = 0
 
     def feed(self, event: ServerEvent) -> list[Event]:
@@ -89,7 +91,7 @@ class OllamaDecoder:
             yield read_failure(told)
             return
         if not self._started:
-            self._started = True
+            self._started, self._begun = True, line.created_at or ""
             yield Started("", line.model or "", _seconds(line.created_at))
         message = line.message or WireMessage(line.response, line.thinking)
         if message.thinking:
@@ -114,8 +116,8 @@ class OllamaDecoder:
         if not name:
             return
         self._calls += 1
-        call_id = call.id or f"call_{index}_{name}"
-        yield ToolCallStarted(index, call_id, self._tool_names.get(name, name))
+        named = call.id or call_id(self._begun, index, name)
+        yield ToolCallStarted(index, named, self._tool_names.get(name, name))
         arguments = call.function.arguments
         text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
         yield ToolArgumentsDelta(index, "{}" if arguments is None else text)

@@ -36,6 +36,7 @@ from omniroute.dialects.openai_chat.wire import (
     read_usage,
     reasoning_text,
 )
+from omniroute.dialects.reply_ids import call_id
 from omniroute.dialects.sse import looks_like_events, split
 from omniroute.dialects.tool_names import NO_NAMES
 
@@ -70,6 +71,7 @@ class OpenAIChatDecoder:
         if self._started is None and (reply.id or reply.choices):
             created_s = int(reply.created or 0)
             self._started = Started(reply.id or "", reply.model or "", created_s)
+            self._calls.reply = reply.id or ""
             yield self._started
         choice = next((c for c in reply.choices or () if not c.index), None)
         if choice is not None:
@@ -142,6 +144,7 @@ class _Calls:
     """Sorts call fragments. A call begins once its name is known; its id may be missing."""
 
     def __init__(self) -> None:
+        self.reply = ""
         self.started = 0
         self._open: dict[int, _Call] = {}
 
@@ -163,7 +166,7 @@ class _Calls:
             if not function.name:
                 return
             call.number, arguments = self.started, call.held
-            call.id = call.id or f"call_{call.number}_{function.name}"
+            call.id = call.id or call_id(self.reply, call.number, function.name)
             self.started += 1
             yield ToolCallStarted(call.number, call.id, function.name)
         if arguments:

@@ -28,6 +28,7 @@ from omniroute.chat import (
 from omniroute.dialects.codec import MalformedReply, ServerEvent
 from omniroute.dialects.error_bodies import read_failure
 from omniroute.dialects.openai_responses.wire import WireUsage, free_arguments, read_usage
+from omniroute.dialects.reply_ids import call_id
 from omniroute.dialects.sse import looks_like_events, split
 from omniroute.dialects.tool_names import NO_NAMES
 
@@ -77,6 +78,7 @@ class ResponsesDecoder:
         self.finished = False
         self._tool_names = tool_names
         self._started = False
+        self._reply = ""
         self._items: dict[int, _OpenItem] = {}
         self._calls = 0
 
@@ -139,7 +141,7 @@ class ResponsesDecoder:
 
     def _start(self, response: WireResponse) -> Iterator[Event]:
         if not self._started:
-            self._started = True
+            self._started, self._reply = True, response.id or ""
             created_s = int(response.created_at or 0)
             yield Started(response.id or "", response.model or "", created_s)
 
@@ -165,8 +167,9 @@ class ResponsesDecoder:
             item.call = self._calls
             self._calls += 1
             name = str(wire["name"])
-            call_id = str(wire.get("call_id") or wire.get("id") or f"call_{item.call}_{name}")
-            yield ToolCallStarted(item.call, call_id, self._tool_names.get(name, name))
+            sent = wire.get("call_id") or wire.get("id")
+            named = str(sent or call_id(self._reply, item.call, name))
+            yield ToolCallStarted(item.call, named, self._tool_names.get(name, name))
             yield from item.arguments("")
 
     def _end(self, index: int, wire: dict[str, Any]) -> Iterator[Event]:
