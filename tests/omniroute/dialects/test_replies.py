@@ -27,6 +27,7 @@ from omniroute.chat import (
 )
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import Codec, MalformedReply, ServerEvent
+from omniroute.dialects.reply_ids import call_id
 from omniroute.dialects.sse import EventSplitter
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}
@@ -123,7 +124,7 @@ CHAT_STREAMS: dict[str, tuple[bytes, list[Event]]] = {
     ),
     "a name that comes late, an id that never comes": (
         calls(part(0, text='{"x')) + calls(part(0, name="f", text='":1}')),
-        [BEGUN, ToolCallStarted(0, "call_0_f", "f"), ToolArgumentsDelta(0, '{"x":1}')],
+        [BEGUN, ToolCallStarted(0, call_id("c1", 0, "f"), "f"), ToolArgumentsDelta(0, '{"x":1}')],
     ),
     "a call without a name is none": (
         calls(part(0, "a", "", "{}")) + chunk({}, "tool_calls"),
@@ -135,7 +136,7 @@ CHAT_STREAMS: dict[str, tuple[bytes, list[Event]]] = {
         + chunk({}, "function_call"),
         [
             BEGUN,
-            ToolCallStarted(0, "call_0_f", "f"),
+            ToolCallStarted(0, call_id("c1", 0, "f"), "f"),
             ToolArgumentsDelta(0, "{"),
             ToolArgumentsDelta(0, "}"),
             Finished("tool_calls"),
