@@ -1,8 +1,20 @@
 """Families of models that can do what their elders cannot, by the beginnings of their ids."""
 
-ADAPTIVE = ("claude-opus-4-6", "claude-sonnet-4-6")
-"""Claude models that think as much as they see fit.
-Source: docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking."""
+FIXED_SAMPLING = (
+    "claude-opus-4-7",
+    "claude-opus-4-8",
+    "claude-opus-5",
+    "claude-sonnet-5",
+    "claude-haiku-5",
+    "claude-fable",
+    "claude-mythos",
+)
+"""Claude models that refuse temperature, top_p and top_k, and budgets for thinking.
+Source: platform.claude.com/docs/en/about-claude/models/migration-guide; later ones by analogy."""
+
+ADAPTIVE = ("claude-opus-4-6", "claude-sonnet-4-6", *FIXED_SAMPLING)
+"""Claude models that think as much as they see fit; budgets are deprecated or refused.
+Source: platform.claude.com/docs/en/build-with-claude/adaptive-thinking."""
 
 STRUCTURED = (
     "claude-sonnet-4-5",

@@ -39,11 +39,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
     ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
     system role, that take thinking levels instead of budgets, that think as much as they see fit,
-    that keep to a JSON Schema by themselves, and that write their thinking into the text.
-    `body_model` false says that model and streaming stand in the path and not in the body, and
-    `body_fields` are what the body must hold besides. `defaults` are values for `{name}` fields,
-    `hosts` the `{host}` by region (`*` for all others), and `resource_url` makes an address of a
-    `{resource}` that is only a name.
+    that take no sampling parameters, that keep to a JSON Schema by themselves, and that write
+    their thinking into the text. `body_model` false says that model and streaming stand in the
+    path and not in the body, and `body_fields` are what the body must hold besides. `defaults`
+    are values for `{name}` fields, `hosts` the `{host}` by region (`*` for all others), and
+    `resource_url` makes an address of a `{resource}` that is only a name.
     """
 
     id: str
@@ -84,6 +84,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     no_system_prefixes: tuple[str, ...] = ()
     thinking_level_prefixes: tuple[str, ...] = ()
     adaptive_prefixes: tuple[str, ...] = ()
+    fixed_sampling_prefixes: tuple[str, ...] = ()
     structured_prefixes: tuple[str, ...] = ()
     think_tag_prefixes: tuple[str, ...] = THINKS_IN_TEXT
 

@@ -20,7 +20,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
 
     `model` is the upstream's id. Limits are tokens, None when unknown. The rest are differences
     between services that speak the same dialect; a provider row names them: `adaptive_thinking`
-    and `structured_output` are features newer Anthropic models have, `thinking_levels` says that
+    and `structured_output` are features newer Anthropic models have, `fixed_sampling` says that
+    they take no sampling parameters, `thinking_levels` says that
     a Gemini model takes levels instead of budgets. `system_role`, that system turns are understood,
     and `call_id_chars`, the exact length of call ids where a service insists on one, are met by
     `adaptation.adapted` before an encoder writes.
@@ -34,6 +35,7 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     developer_role: bool = False
     reasoning_history: bool = False
     adaptive_thinking: bool = False
+    fixed_sampling: bool = False
     structured_output: bool = False
     thinking_levels: bool = False
     system_role: bool = True

@@ -229,6 +229,7 @@ def target_facts(
         max_completion_tokens=_begins(model, provider.completion_limit_prefixes),
         developer_role=provider.developer_role,
         system_role=not _begins(model, provider.no_system_prefixes),
+        fixed_sampling=_begins(model, provider.fixed_sampling_prefixes),
         adaptive_thinking=_begins(model, provider.adaptive_prefixes),
         structured_output=_begins(model, provider.structured_prefixes),
         thinking_levels=_begins(model, provider.thinking_level_prefixes),

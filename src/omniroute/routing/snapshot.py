@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING
 from omniroute.catalog.models import default_model, known_models
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
@@ -167,6 +168,8 @@ def as_provider(node: ProviderNode) -> Provider:
         models_path=node.models_path or "/models",
         count_path="/messages/count_tokens" if anthropic else None,
         keyless=True,
+        adaptive_prefixes=ADAPTIVE if anthropic else (),
+        fixed_sampling_prefixes=FIXED_SAMPLING if anthropic else (),
     )
 
 

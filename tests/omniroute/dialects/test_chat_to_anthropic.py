@@ -384,6 +384,21 @@ THINKING: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
             "output_config": {"effort": "xhigh"},
         },
     ),
+    "low where the model decides itself": (
+        {"reasoning_effort": "low", "temperature": 0.5, "top_p": 0.5},
+        {"adaptive_thinking": True, "fixed_sampling": True},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+    ),
+    "a budget where the model decides itself": (
+        {"thinking": {"type": "enabled", "budget_tokens": 10_240}},
+        {"adaptive_thinking": True},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}},
+    ),
+    "none where the model decides itself": (
+        {"reasoning_effort": "none"},
+        {"adaptive_thinking": True},
+        {},
+    ),
     "the thinking object wins": (
         {
             "reasoning_effort": "high",

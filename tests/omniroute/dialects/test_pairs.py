@@ -33,9 +33,7 @@ from omniroute.dialects.codec import Codec, TargetFacts
 from omniroute.dialects.losses import ADDED, REPLY_LOSSES, REQUEST_LOSSES, Loss, losses
 from omniroute.errors import InvalidRequest
 
-TARGET = TargetFacts(
-    model="m", adaptive_thinking=True, structured_output=True, reasoning_history=True
-)
+TARGET = TargetFacts(model="m", structured_output=True, reasoning_history=True)
 PAIRS = [(source, target) for source in CODECS for target in CODECS]
 every_pair = pytest.mark.parametrize(
     ("source", "target"), PAIRS, ids=[f"{a} to {b}" for a, b in PAIRS]

@@ -1,6 +1,6 @@
 """The three big clouds: an account is more than a key there. 01 §19.1."""
 
-from omniroute.catalog.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
+from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING, OPENAI_REASONING, STRUCTURED
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.chat import Dialect
 
@@ -69,6 +69,7 @@ CLOUDS = (
         needs=("region",),
         defaults={"region": "us-east-1"},
         adaptive_prefixes=ADAPTIVE,
+        fixed_sampling_prefixes=FIXED_SAMPLING,
         structured_prefixes=STRUCTURED,
     ),
     Provider(
@@ -104,6 +105,7 @@ CLOUDS = (
         defaults={"region": "us-central1"},
         hosts=VERTEX_HOSTS,
         adaptive_prefixes=ADAPTIVE,
+        fixed_sampling_prefixes=FIXED_SAMPLING,
         structured_prefixes=STRUCTURED,
     ),
 )

@@ -1,6 +1,6 @@
 """Hosted APIs everybody knows. 01 §19.1; the three big clouds have a page of their own."""
 
-from omniroute.catalog.families import ADAPTIVE, OPENAI_REASONING, STRUCTURED
+from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING, OPENAI_REASONING, STRUCTURED
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.chat import Dialect
 
@@ -30,6 +30,7 @@ FIRST_TIER = (
         env=("ANTHROPIC_API_KEY",),
         prices="anthropic",
         adaptive_prefixes=ADAPTIVE,
+        fixed_sampling_prefixes=FIXED_SAMPLING,
         structured_prefixes=STRUCTURED,
     ),
     Provider(

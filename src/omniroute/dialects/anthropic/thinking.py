@@ -8,7 +8,7 @@ from omniroute.dialects.anthropic.requests_in import reasoning_of
 from omniroute.dialects.anthropic.wire import DEFAULT_MAX_TOKENS
 from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.fields import own_fields
-from omniroute.dialects.reasoning import MIN_BUDGET, budget_of, fit_budget
+from omniroute.dialects.reasoning import MIN_BUDGET, budget_of, effort_for, fit_budget
 
 Wire = dict[str, Any]
 
@@ -32,7 +32,7 @@ def limits(request: ChatRequest, target: TargetFacts, turns: Sequence[Wire]) -> 
     if thinks and _forbidden(request, turns, wire["thinking"]):
         del wire["thinking"]
         wire["max_tokens"], thinks = limit, False
-    return wire | _sampling(request, thinks=thinks)
+    return wire if target.fixed_sampling else wire | _sampling(request, thinks=thinks)
 
 
 def _thinking(
@@ -48,13 +48,23 @@ def _thinking(
         if asked.budget_tokens is None or asked.budget_tokens < limit:
             return wire
         return wire | _enabled(asked.budget_tokens, MIN_BUDGET, target.max_output_tokens or limit)
-    if asked.adaptive or (asked.effort == "xhigh" and target.adaptive_thinking):
-        adaptive: Wire = {"thinking": {"type": "adaptive"}}
-        return adaptive | ({"output_config": {"effort": asked.effort}} if asked.effort else {})
+    if asked.adaptive or target.adaptive_thinking:
+        return _adaptive(asked)
     budget = budget_of(asked)
     if budget <= 0:
         return {"thinking": {"type": "disabled"}}
     return _enabled(budget, limit, target.max_output_tokens)
+
+
+def _adaptive(asked: ReasoningRequest) -> Wire:
+    """For models that decide themselves. They think when told so; some cannot be told not to."""
+    effort = asked.effort
+    if effort is None and asked.budget_tokens is not None:
+        effort = effort_for(asked.budget_tokens)
+    if effort in ("none", "minimal"):
+        return {}
+    wire: Wire = {"thinking": {"type": "adaptive"}}
+    return wire | ({"output_config": {"effort": effort}} if effort else {})
 
 
 def _enabled(budget: int, limit: int, cap: int | None) -> Wire:

@@ -121,6 +121,7 @@ class GeminiEncoder:
         self._given = 0  # calls written so far
         self._waiting: str | None = None
         self._thinking = False
+        self._said = False
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._closed = False
@@ -171,7 +172,9 @@ class GeminiEncoder:
         rest = self._whole(self._calls.rest()) + self._loose_state()
         self._closed = True
         finish = WIRE_FINISH_REASONS[self._finish or "stop"]
-        last = {"content": {"role": "model", "parts": []}, "finishReason": finish, "index": 0}
+        # Google's SDK takes a turn for failed if one of its frames says nothing at all.
+        parts = [{"text": ""}] if self._said else []
+        last = {"content": {"role": "model", "parts": parts}, "finishReason": finish, "index": 0}
         wire: Wire = {"candidates": [last], **_beside(self._started)}
         if self._usage is not None:
             wire["usageMetadata"] = wire_usage(self._usage)
@@ -217,5 +220,6 @@ class GeminiEncoder:
             part["thoughtSignature"], self._waiting = self._waiting, None
         if not self._tail:
             self._note(Started())
+        self._said = True
         head = b'{"candidates":[{"content":{"role":"model","parts":['
         return frame(head + _encode(part) + b"]}" + self._tail)
