@@ -1,7 +1,9 @@
 """What a translation leaves behind on purpose, in words for the decision trace."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
 
 from omniroute.chat import ChatRequest, Dialect, Extras, HostedTool, Opaque, Reasoning, ToolResult
 
@@ -13,10 +15,41 @@ def left_behind(request: ChatRequest, target: Dialect) -> tuple[str, ...]:
 
     One entry per kind and origin, such as `2 thinking signatures of anthropic`.
     """
-    found = Counter(_foreign(request, target))
+    return _told(_foreign(request, target))
+
+
+def without_state(request: ChatRequest) -> tuple[ChatRequest, tuple[str, ...]]:
+    """The request without what only the provider that wrote it can read, and what that was.
+
+    For providers that refuse it: of two that speak one dialect, each signs for itself.
+    """
+    dropped = list(_states(request))
+    if not dropped:
+        return request, ()
+    messages = (
+        replace(message, parts=tuple(part for part in message.parts if not _is_state(part)))
+        for message in request.messages
+    )
+    kept = tuple(message for message in messages if message.parts)
+    return replace(request, messages=kept), _told(dropped)
+
+
+def _is_state(part: object) -> bool:
+    return isinstance(part, Reasoning) and bool(part.signature or part.redacted)
+
+
+def _states(request: ChatRequest) -> Iterator[tuple[str, Dialect]]:
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, Reasoning) and _is_state(part) and part.origin is not None:
+                kind = "thinking signature" if part.signature else "piece of hidden thinking"
+                yield kind, part.origin
+
+
+def _told(found: Iterable[tuple[str, Dialect]]) -> tuple[str, ...]:
     return tuple(
         f"{count} {kind}{'' if count == 1 else 's'} of {origin}"
-        for (kind, origin), count in sorted(found.items())
+        for (kind, origin), count in sorted(Counter(found).items())
     )
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from omniroute.chat import Event, Started, Usage
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
+from omniroute.dialects.left_behind import without_state
 from omniroute.errors import BudgetExceeded, InvalidRequest, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import (
     AttemptFailed,
@@ -35,7 +36,7 @@ from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.health import Health
 from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.verdicts import CLIENT_GONE, Failure, Verdict, classify
+from omniroute.routing.verdicts import CLIENT_GONE, FOREIGN_STATE, Failure, Verdict, classify
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import Sender, TransportFailed
 
@@ -89,14 +90,14 @@ class ChatPipeline:
             to, (reply, raw) = await self._walk(
                 books,
                 made,
-                lambda to: fetch_whole(
+                lambda call, to: fetch_whole(
                     call, to, self._reading(call, to), self.limits, self.now_ms()
                 ),
             )
             self.health.succeeded(*_place(to.candidate))
             head = self._head(books, made, to)
             books.close("completed", 200, served_by=to.candidate, usage=reply.usage)
-            if call.client is not None and not call.native(to.dialect):
+            if call.client is not None and not books.call.native(to.dialect):
                 raw = call.client.encode_reply(reply, call.request)
             return WholeAnswer(head, books.receipt, reply, raw)
         except BaseException as error:
@@ -113,7 +114,7 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        def flow(to: Endpoint) -> Flow[bytes]:
+        def flow(call: ChatCall, to: Endpoint) -> Flow[bytes]:
             if call.native(to.dialect):
                 return RelayFlow(to.dialect, hide_usage=not call.request.include_usage)
             return TranslatedFlow(self._events(call, to), client.encoder(call.request))
@@ -126,7 +127,7 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        return await self._stream(self._recalled(call), lambda to: self._events(call, to))
+        return await self._stream(self._recalled(call), self._events)
 
     def _recalled(self, call: ChatCall) -> ChatCall:
         return replace(call, request=self.recall.completed(call.request, call.caller.owner))
@@ -175,7 +176,7 @@ class ChatPipeline:
         return await estimated(call)
 
     async def _stream(
-        self, call: ChatCall, flow_for: Callable[[Endpoint], Flow[OutT]]
+        self, call: ChatCall, flow_for: Callable[[ChatCall, Endpoint], Flow[OutT]]
     ) -> StreamAnswer[OutT]:
         books = self._open(call, stream=True)
         try:
@@ -183,7 +184,9 @@ class ChatPipeline:
             to, begun = await self._walk(
                 books,
                 made,
-                lambda to: begin_stream(call, to, flow_for(to), self.limits, self.now_ms()),
+                lambda call, to: begin_stream(
+                    call, to, flow_for(call, to), self.limits, self.now_ms()
+                ),
             )
             outputs = Outputs(
                 self._outputs(books, to, begun), lambda: self._leave(books, to, begun)
@@ -230,7 +233,10 @@ class ChatPipeline:
         return books.plan
 
     async def _walk(
-        self, books: Settlement, made: Plan, attempt: Callable[[Endpoint], Awaitable[ResultT]]
+        self,
+        books: Settlement,
+        made: Plan,
+        attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
     ) -> tuple[Endpoint, ResultT]:
         """Try the candidates in order until one delivers.
 
@@ -246,12 +252,14 @@ class ChatPipeline:
             started_ms = self.now_ms()
             self.health.begin(candidate.provider)
             try:
-                result = await attempt(to)
+                result = await attempt(books.call, to)
             except AttemptFailed as failed:
                 failure, verdict = failed.failure, classify(failed.failure)
                 books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
                 self._judge(candidate, books.snapshot, failure, verdict)
                 failures.append((candidate, failure, verdict))
+                if verdict.reason == FOREIGN_STATE:
+                    books.call = _unburdened(books.call)
                 if verdict.action == "answer":
                     break
                 if verdict.action == "retry" and candidate not in retried:
@@ -383,6 +391,12 @@ class ChatPipeline:
             attempts=tuple(books.attempts),
             latency_ms=self.now_ms() - books.started_at_ms,
         )
+
+
+def _unburdened(call: ChatCall) -> ChatCall:
+    """The call without state of providers; what its client wrote is no longer sent as it is."""
+    request, dropped = without_state(call.request)
+    return replace(call, request=request, body=None, left_behind=dropped) if dropped else call
 
 
 def _give_up(books: Settlement, error: BaseException) -> None:

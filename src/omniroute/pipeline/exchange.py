@@ -21,7 +21,8 @@ class ChatCall:
     """One chat request, decoded once.
 
     `body` is the client's own bytes as `client` speaks; both are None for callers that have no
-    wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that.
+    wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that, and
+    `left_behind` is what a provider would not read and later attempts go without.
     """
 
     request_id: str
@@ -32,6 +33,7 @@ class ChatCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     pinned_connection: str | None = None
     max_cost_micro_usd: int | None = None
+    left_behind: tuple[str, ...] = ()
 
     @property
     def dialect(self) -> Dialect | None:

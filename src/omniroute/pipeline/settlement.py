@@ -75,7 +75,8 @@ class Settlement:
                 action=verdict.action if verdict else None,
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
-                left_behind=() if native else left_behind(self.call.request, dialect),
+                left_behind=self.call.left_behind
+                + (() if native else left_behind(self.call.request, dialect)),
             )
         )
 

@@ -59,6 +59,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     trips_breaker: bool = False
 
 
+FOREIGN_STATE = "foreign_state"
+"""The request carries thinking that another provider signed: it goes again without."""
+
 Matcher: TypeAlias = Callable[[Failure], bool]
 
 
@@ -103,6 +106,12 @@ _UNSUPPORTED = (
     r"unsupported_(parameter|value)|unsupported (parameter|value|content|media|modality)"
     r"|does not support|not supported|unknown parameter|unrecognized (request )?argument"
     r"|extra inputs are not permitted|tool_use is not"
+)
+_FOREIGN_STATE = (
+    r"invalid .{0,3}signature.{0,3} in .{0,3}thinking"
+    r"|thought.?signature[^.]{0,20}(not valid|invalid)"
+    r"|(corrupted|invalid) thought.?signature|invalid_encrypted_content"
+    r"|encrypted content[^.]{0,80}could not be (verified|decrypted)"
 )
 _POLICY = r"content[_ ]policy|content_filter|content management policy|safety|moderation"
 
@@ -163,6 +172,10 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
             blame="connection",
             cooldown="backoff",
         ),
+    ),
+    (
+        _status(400, 422, text=_FOREIGN_STATE),
+        Verdict(reason=FOREIGN_STATE, action="retry", blame="client"),
     ),
     (
         _status(400, 413, 422, text=_OVERFLOW),

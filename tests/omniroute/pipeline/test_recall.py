@@ -13,6 +13,7 @@ from omniroute.chat import ChatRequest, Dialect, Message, Reasoning, Text, ToolC
 from omniroute.dialects import CODECS
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.recall import KEPT_FOR_MS, MAX_CALLS, Recall
+from omniroute.routing.trace import RouteTrace
 from omniroute.upstream.send import OutboundRequest
 
 SIGNED = Reasoning("hm", "c2ln", origin=Dialect.ANTHROPIC)
@@ -137,3 +138,53 @@ async def test_an_openai_client_that_drops_everything_may_still_answer_a_call(
     thinking = sent[1]["messages"][1]["content"][0]
     assert thinking == {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
     assert sent[1]["thinking"]["type"] == "enabled"
+
+
+REFUSAL = {"type": "error", "error": {"type": "invalid_request_error", "message": ""}}
+REFUSALS = {
+    "Anthropic": "messages.1.content.0: Invalid `signature` in `thinking` block",
+    "Gemini": "Thought signature is not valid.",
+    "OpenAI": "The encrypted content for item rs_1 could not be verified.",
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("message", REFUSALS.values(), ids=REFUSALS)
+async def test_state_another_provider_signed_is_left_out_and_the_trace_says_so(
+    bench: Build, message: str
+) -> None:
+    """Two providers of one dialect sign for themselves; a client returns what it was given."""
+    world = snapshot(accounts=[account("anthropic", "a")])
+    sent: list[dict[str, Any]] = []
+
+    def upstream(request: OutboundRequest) -> Answer:
+        sent.append(json.loads(request.body or b""))
+        if len(sent) > 1:
+            return Answer(pieces=(msgspec.json.encode(THINKS),))
+        refused = {**REFUSAL, "error": {"type": "invalid_request_error", "message": message}}
+        return Answer(400, pieces=(json.dumps(refused).encode(),))
+
+    built = bench(world, upstream)
+    client = CODECS[Dialect.ANTHROPIC]
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    said = [thinking, {"type": "text", "text": "Ho"}]
+    body = {
+        "model": "anthropic/claude-sonnet-4-5",
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": "?"},
+        ],
+    }
+    raw = json.dumps(body).encode()
+    call = ChatCall(
+        "request-1", Caller(door="http", key_id="key-1"), client.decode_request(raw), client, raw
+    )
+    answer = await built.pipeline.complete(call)
+    assert json.loads(answer.body)["content"][0]["type"] == "thinking"
+    assert sent[0]["messages"][1]["content"] == said
+    assert sent[1]["messages"][1]["content"] == said[1:]
+    trace = msgspec.json.decode(built.records[0].trace.data, type=RouteTrace)
+    assert [attempt.verdict for attempt in trace.attempts] == ["foreign_state", None]
+    assert trace.attempts[1].left_behind == ("1 thinking signature of anthropic",)

@@ -59,6 +59,11 @@ EXAMPLES = {
         "context_overflow",
         "next-target",
     ),
+    "thinking another provider signed": (
+        status(400, "messages.1.content.0: Invalid `signature` in `thinking` block"),
+        "foreign_state",
+        "retry",
+    ),
     "a parameter it does not take": (
         status(400, "Unsupported parameter: 'temperature'"),
         "unsupported_parameter",
