@@ -37,8 +37,8 @@ class ChatSurface:
     heartbeat_s: float | None
 
 
-Keep: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Sees a whole reply, or the frames of a stream, before they are sent."""
+Keep: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+"""Sees a whole reply, or the frames of a stream, and says what of them is sent."""
 
 Amend: TypeAlias = Callable[[ChatRequest], ChatRequest]
 """Fills in what a dialect says in the path instead of the body."""
@@ -165,17 +165,16 @@ class ChatResponse(ASGIResponse):
                 await self._send_stream(answer, send)
             return
         whole = await chat.complete(engine, call)
-        if self._keep is not None:
-            await self._keep(whole.body)
+        body = whole.body if self._keep is None else await self._keep(whole.body)
         await start(
             200,
             {
                 "content-type": "application/json",
-                "content-length": str(len(whole.body)),
+                "content-length": str(len(body)),
                 **reply_headers(whole.head, whole.receipt),
             },
         )
-        await send({"type": "http.response.body", "body": whole.body, "more_body": False})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _send_stream(self, answer: StreamAnswer[bytes], send: Send) -> None:
         array = ArrayFrames() if self._as_array else None
@@ -187,7 +186,7 @@ class ChatResponse(ASGIResponse):
                     output = array.feed(output)
                 if output:
                     if self._keep is not None:
-                        await self._keep(output)
+                        output = await self._keep(output)
                     await send({"type": "http.response.body", "body": output, "more_body": True})
                     keepalive.touch()
         finally:

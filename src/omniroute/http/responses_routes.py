@@ -1,5 +1,6 @@
 """The Responses API: answers that can be built upon and asked for again. 01 §5.5."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ from omniroute.pipeline.exchange import ChatCall
 CODEC = CODECS[Dialect.OPENAI_RESPONSES]
 MOST_ITEMS = 100
 _ENDINGS = (b"response.completed", b"response.incomplete", b"response.failed")
+_MEMORY = re.compile(rb'"(?:store"\s*:\s*(?:true|false)|previous_response_id"\s*:\s*null)')
+"""What an upstream says of memory, which is the gateway's own. Within a text quotes are escaped."""
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -40,8 +43,11 @@ class Keeper:
         self._caller = caller
         self._question = question
 
-    async def __call__(self, output: bytes) -> None:
-        """See one whole reply, or some frames of a stream."""
+    async def __call__(self, output: bytes) -> bytes:
+        """One whole reply, or some frames of a stream, with our memory put in."""
+        output = _MEMORY.sub(self._remembered, output)
+        if not self._question.stored:
+            return output
         if output.startswith(b"{"):
             await self._keep(msgspec.json.decode(output))
         elif any(ending in output for ending in _ENDINGS):
@@ -49,6 +55,12 @@ class Keeper:
                 data = msgspec.json.decode(event.data)
                 if str(data.get("type")).encode() in _ENDINGS:
                     await self._keep(data["response"])
+        return output
+
+    def _remembered(self, said: re.Match[bytes]) -> bytes:
+        if said[0].startswith(b'"store'):
+            return b'"store":' + msgspec.json.encode(self._question.stored)
+        return b'"previous_response_id":' + msgspec.json.encode(self._question.previous_id)
 
     async def _keep(self, response: Wire) -> None:
         await responses.keep(self._surface.engine, self._caller, self._question, response)
@@ -69,11 +81,19 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
         responses=dict(RESPONSES),
     )
     async def create(request: AnyRequest, client: Client) -> ASGIResponse:
+        return await answered(request, client)
+
+    @post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
+    async def act(request: AnyRequest, client: Client) -> ASGIResponse:
+        """Clients name actions of their own provider here; any target answers them plainly."""
+        return await answered(request, client)
+
+    async def answered(request: AnyRequest, client: Caller) -> ASGIResponse:
         body = await request.body()
         question = await responses.asked(surface.engine, client, body, read_object(body))
         if question.background:
             return await _queued(surface, client, question, background)
-        keeper = Keeper(surface, client, question) if question.stored else None
+        keeper = Keeper(surface, client, question)
         headers = headers_of(request.scope)
         return ChatResponse(surface, CODEC, question.body, headers, keep=keeper)
 
@@ -90,7 +110,7 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
         background.stop(response_id)
         return cancelled
 
-    return Router("/", route_handlers=[create, cancel, one_response, forget, input_items])
+    return Router("/", route_handlers=[create, act, cancel, one_response, forget, input_items])
 
 
 async def _queued(

@@ -12,9 +12,9 @@ from omniroute.http.dependencies import Client, TheEngine
 from omniroute.operations import chat
 from omniroute.operations.inputs import decode_input
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.token_count import TokenCount
+from omniroute.pipeline.token_count import TokenCount, estimated
 
-NO_MODEL = "auto"
+NO_MODEL = "any"
 
 
 @post(
@@ -28,7 +28,7 @@ async def count_tokens_route(
     request: Request[Any, Any, Any], engine: TheEngine, client: Client
 ) -> TokenCount:
     """The input tokens of an Anthropic request; `model` may be missing. The provider's own count
-    when its dialect and account allow it, an estimate otherwise."""
+    when a model is named and its account allows it, an estimate otherwise."""
     body = await request.body()
     fields = decode_input(dict[str, Any], body)
     if "model" not in fields:
@@ -41,4 +41,5 @@ async def count_tokens_route(
         body=body,
         headers=headers_of(request.scope),
     )
-    return await chat.count_tokens(engine, call)
+    # Whose tokens they would be is not known without a model.
+    return await (chat.count_tokens(engine, call) if "model" in fields else estimated(call))

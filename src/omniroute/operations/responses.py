@@ -114,7 +114,7 @@ async def _history(engine: Engine, caller: Caller, newest: str) -> list[Wire]:
             seen.add(at)
             row = await work.responses.get(at, engine.now_ms())
             if row is None or row.owner != caller.owner:
-                raise NotFound(
+                raise InvalidRequest(
                     f"There is no stored response '{at}'. It may have expired, been deleted, or "
                     "been asked for with 'store': false.",
                     code="previous_response_not_found",
