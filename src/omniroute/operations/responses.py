@@ -62,8 +62,8 @@ async def asked(engine: Engine, caller: Caller, body: bytes, request: Wire) -> A
     """Read what of a request is about memory, and put its history in.
 
     Raises:
-        NotFound: the previous response does not exist, or belongs to somebody else.
-        InvalidRequest: it has not ended, or the request contradicts itself.
+        InvalidRequest: the previous response does not exist, belongs to somebody else or has not
+            ended, or the request contradicts itself.
     """
     if request.get("conversation") is not None:
         raise InvalidRequest(

@@ -1,44 +1,38 @@
 """The chat pipeline: admit, plan, dispatch, answer, settle. This page is the whole way."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, Usage
-from omniroute.dialects.codec import ErrorFacts, MalformedReply
-from omniroute.dialects.left_behind import without_state
 from omniroute.errors import BudgetExceeded, InvalidRequest, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import (
-    AttemptFailed,
-    Begun,
-    Endpoint,
     Limits,
     begin_stream,
     fetch_whole,
-    tags_thinking,
 )
+from omniroute.pipeline.delivery import Delivery
+from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
 from omniroute.pipeline.exchange import (
     ChatCall,
-    Outputs,
     ReplyHead,
     StreamAnswer,
     WholeAnswer,
     spoken,
 )
-from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.settlement import Record, Settlement
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.health import Health
 from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.verdicts import CLIENT_GONE, FOREIGN_STATE, Failure, Verdict, classify
 from omniroute.upstream.credentials import Credentials
-from omniroute.upstream.send import Sender, TransportFailed
+from omniroute.upstream.send import Sender
 
 ResultT = TypeVar("ResultT")
 OutT = TypeVar("OutT", bytes, list[Event])
@@ -87,14 +81,14 @@ class ChatPipeline:
         books = self._open(call, stream=False)
         try:
             made = await self._admit(books)
-            to, (reply, raw) = await self._walk(
+            to, (reply, raw) = await self._dispatch.first(
                 books,
                 made,
                 lambda call, to: fetch_whole(
                     call, to, self._reading(call, to), self.limits, self.now_ms()
                 ),
             )
-            self.health.succeeded(*_place(to.candidate))
+            self.health.succeeded(*to.candidate.place)
             head = self._head(books, made, to)
             books.close("completed", 200, served_by=to.candidate, usage=reply.usage)
             if call.client is not None and not books.call.native(to.dialect):
@@ -181,20 +175,22 @@ class ChatPipeline:
         books = self._open(call, stream=True)
         try:
             made = await self._admit(books)
-            to, begun = await self._walk(
+            to, begun = await self._dispatch.first(
                 books,
                 made,
                 lambda call, to: begin_stream(
                     call, to, flow_for(call, to), self.limits, self.now_ms()
                 ),
             )
-            outputs = Outputs(
-                self._outputs(books, to, begun), lambda: self._leave(books, to, begun)
-            )
+            outputs = Delivery(self.health, books, to, begun).outputs()
             return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
         except BaseException as error:
             _give_up(books, error)
             raise
+
+    @property
+    def _dispatch(self) -> Dispatch:
+        return Dispatch(self.health, self.now_ms, self._endpoint)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(
@@ -232,141 +228,6 @@ class ChatPipeline:
         books.snapshot, books.plan = self.plan(books.call)
         return books.plan
 
-    async def _walk(
-        self,
-        books: Settlement,
-        made: Plan,
-        attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
-    ) -> tuple[Endpoint, ResultT]:
-        """Try the candidates in order until one delivers.
-
-        Raises:
-            UpstreamFailed: none did; carries the most informative failure.
-        """
-        failures: list[tuple[Candidate, Failure, Verdict]] = []
-        queue = list(reversed(made.candidates))
-        retried: set[Candidate] = set()
-        while queue:
-            candidate = queue.pop()
-            to = self._endpoint(books.call, candidate, books.snapshot)
-            started_ms = self.now_ms()
-            self.health.begin(candidate.provider)
-            try:
-                result = await attempt(books.call, to)
-            except AttemptFailed as failed:
-                failure, verdict = failed.failure, classify(failed.failure)
-                books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
-                self._judge(candidate, books.snapshot, failure, verdict)
-                failures.append((candidate, failure, verdict))
-                if verdict.reason == FOREIGN_STATE:
-                    books.call = _unburdened(books.call)
-                if verdict.action == "answer":
-                    break
-                if verdict.action == "retry" and candidate not in retried:
-                    retried.add(candidate)
-                    queue.append(candidate)
-                elif verdict.action == "next-target":
-                    gone = (candidate.provider, candidate.model)
-                    queue = [row for row in queue if (row.provider, row.model) != gone]
-            except BaseException:
-                self.health.abandoned(candidate.provider)
-                books.attempted(
-                    candidate,
-                    started_ms,
-                    failure=Failure(cause="cut", status=499, text="The caller hung up"),
-                    verdict=CLIENT_GONE,
-                )
-                raise
-            else:
-                ttft_ms = self.now_ms() - started_ms
-                books.attempted(candidate, started_ms, ttft_ms=ttft_ms)
-                return to, result
-        raise no_answer(failures, made, self.health.view(), books.snapshot)
-
-    async def _outputs(
-        self, books: Settlement, to: Endpoint, begun: Begun[OutT]
-    ) -> AsyncGenerator[OutT, None]:
-        """Hand on what arrives; settle before the last of it leaves."""
-        flow, pending, provider = begun.flow, begun.primed, to.provider
-        try:
-            while not (flow.done or flow.failure):
-                if pending:
-                    yield pending
-                chunk = await anext(begun.chunks, None)
-                if chunk is None:
-                    pending = flow.flush()
-                    break
-                pending = flow.feed(chunk)
-            self._end(books, to, flow)
-            yield pending if flow.failure else pending + flow.close()
-            await _drain(begun)
-        except (TransportFailed, MalformedReply) as error:
-            failure = Failure(cause="cut", status=502, text=str(error))
-            self._broke(books, to.candidate, flow, failure)
-            message = f"{provider.name}: {error}"
-            yield flow.fail(ErrorFacts(status=502, message=message, type="upstream_error"))
-        finally:
-            await self._leave(books, to, begun)
-
-    async def _leave(self, books: Settlement, to: Endpoint, begun: Begun[OutT]) -> None:
-        """However a stream ended: nothing stays open. Books still open mean the caller left."""
-        if not books.closed:
-            self.health.abandoned(to.provider.id)
-            books.close(
-                "client_gone",
-                499,
-                served_by=to.candidate,
-                usage=begun.flow.usage,
-                tokens_seen=begun.flow.tokens_seen,
-            )
-        await begun.response.aclose()
-
-    def _end(self, books: Settlement, to: Endpoint, flow: Flow[OutT]) -> None:
-        """Judge a stream that has ended, and close the books on it.
-
-        Raises:
-            TransportFailed: it broke off without saying that it was finished.
-        """
-        if flow.failure is not None:
-            failed = flow.failure
-            failure = Failure(cause="cut", status=failed.status, text=failed.message)
-            self._broke(books, to.candidate, flow, failure)
-        elif flow.finished or not to.provider.marks_stream_end:
-            self.health.succeeded(*_place(to.candidate))
-            books.close(
-                "completed",
-                200,
-                served_by=to.candidate,
-                usage=flow.usage,
-                tokens_seen=flow.tokens_seen,
-            )
-        else:
-            raise TransportFailed("broken", "the stream ended before the answer was finished")
-
-    def _broke(
-        self, books: Settlement, candidate: Candidate, flow: Flow[OutT], failure: Failure
-    ) -> None:
-        verdict = classify(failure)
-        self._judge(candidate, books.snapshot, failure, verdict)
-        books.broke(failure, verdict)
-        books.close(
-            "cut",
-            failure.status,
-            served_by=candidate,
-            usage=flow.usage,
-            tokens_seen=flow.tokens_seen,
-            error=failure.text,
-        )
-
-    def _judge(
-        self, candidate: Candidate, snapshot: Snapshot, failure: Failure, verdict: Verdict
-    ) -> None:
-        # The built-in demo fails on request, which says nothing about its health.
-        if snapshot.providers[candidate.provider].in_process:
-            self.health.abandoned(candidate.provider)
-        else:
-            self.health.failed(*_place(candidate), failure, verdict)
-
     def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
         account = snapshot.connections[candidate.connection]
@@ -393,12 +254,6 @@ class ChatPipeline:
         )
 
 
-def _unburdened(call: ChatCall) -> ChatCall:
-    """The call without state of providers; what its client wrote is no longer sent as it is."""
-    request, dropped = without_state(call.request)
-    return replace(call, request=request, body=None, left_behind=dropped) if dropped else call
-
-
 def _give_up(books: Settlement, error: BaseException) -> None:
     """Close the books on a request that got no answer, and say whose doing that was."""
     match error:
@@ -410,17 +265,3 @@ def _give_up(books: Settlement, error: BaseException) -> None:
             books.close("client_gone", 499)
         case _:
             books.close("failed", 500, error="The gateway failed on this request.")
-
-
-def _place(candidate: Candidate) -> tuple[str, str, str]:
-    return candidate.provider, candidate.connection, candidate.model
-
-
-async def _drain(begun: Begun[OutT]) -> None:
-    """Read a finished stream to its end, so that its connection can serve again."""
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in begun.chunks:
-                pass
-    except (TimeoutError, TransportFailed):
-        pass

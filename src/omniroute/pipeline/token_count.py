@@ -11,8 +11,9 @@ from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.raw_json import RawObject, raw, raw_object
 from omniroute.errors import InvalidRequest
-from omniroute.pipeline.attempt import Endpoint, Limits, authorized, forwarded, target_facts
+from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.outbound import Endpoint, authorized, forwarded, target_facts
 from omniroute.pipeline.tokenizer import counted_tokens
 from omniroute.routing.snapshot import endpoint
 from omniroute.upstream.send import OutboundRequest, TransportFailed

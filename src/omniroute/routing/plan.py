@@ -65,6 +65,11 @@ class Candidate(Struct, frozen=True, kw_only=True):
     extended_context: bool = False
     reasons: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Provider, account and model: what health is kept of."""
+        return self.provider, self.connection, self.model
+
 
 class Exclusion(Struct, frozen=True, kw_only=True):
     """A candidate that is not tried, and why. `until_ms` is epoch ms, None when unknown."""
