@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.omniroute_app.targets import add_targets
+from tests.omniroute_app.targets import TARGETS, add_target
 from tests.support.databases import drop_postgres_database, new_postgres_database
 from tests.support.processes import Gateway, Upstream
 
@@ -43,10 +43,7 @@ def new_database(kind: str) -> Iterator[dict[str, str]]:
 def gateway(
     tmp_path_factory: pytest.TempPathFactory, database_kind: str, upstream: Upstream
 ) -> Iterator[Gateway]:
-    """A gateway with two nodes at the demo upstream, one per dialect, and a few combos.
-
-    Prefixes: `oai` and `ant` for the upstream, `dead` for a port where nobody listens.
-    """
+    """A gateway with an account for every dialect a target can speak; see `configure`."""
     data_dir: Path = tmp_path_factory.mktemp("gateway")
     readiness = {"STREAM_READINESS_TIMEOUT_MS": "700"}
     with (
@@ -60,19 +57,43 @@ def gateway(
 
 @pytest.fixture(scope="session")
 def crossroads(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Gateway]:
-    """A gateway with an account for every dialect a target can speak; see `targets`."""
-    with Gateway(tmp_path_factory.mktemp("crossroads")) as process:
-        with httpx.Client(base_url=process.url) as client:
-            add_targets(client, upstream.url)
+    """A gateway like `gateway`, on SQLite only: SDKs times dialects are many enough."""
+    with Gateway(tmp_path_factory.mktemp("matrix")) as process:
+        configure(process, upstream)
         yield process
         assert process.stop() == 0
 
 
+@pytest.fixture
+def renewed(crossroads: Gateway, upstream: Upstream) -> Iterator[Callable[[str], str]]:
+    """Gives a target of the matrix back its good health, before a test that spoils it and after.
+
+    Called with `target/model`, which it returns.
+    """
+    spoilt = []
+    with httpx.Client(base_url=crossroads.url) as client:
+
+        def renew(model: str) -> str:
+            target = model.split("/", 1)[0]
+            spoilt.append(target)
+            add_target(client, target, upstream.url)
+            return model
+
+        yield renew
+        for target in spoilt:
+            add_target(client, target, upstream.url)
+
+
 def configure(process: Gateway, upstream: Upstream) -> None:
-    """Configure a real upstream over HTTP, as an operator would."""
+    """Configure real upstreams over HTTP, as an operator would.
+
+    Prefixes: those of `TARGETS`, `oai` for one more OpenAI upstream, `dead` for a port where
+    nobody listens.
+    """
     with httpx.Client(base_url=process.url) as client:
+        for target in TARGETS.values():
+            add_target(client, target, upstream.url)
         add_account(client, "oai", "openai-compatible", f"{upstream.url}/v1")
-        add_account(client, "ant", "anthropic-compatible", f"{upstream.url}/v1")
         add_account(client, "dead", "openai-compatible", "http://127.0.0.1:9/v1")
 
 

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniroute-tests"
 SAID = {
     "chat tools": "The tools answered: rain; news",
+    "responses tools": "The tools answered: rain; news",
     "messages tools": "The tools answered: rain; news",
     "count tokens": "at least 3",
 }
@@ -78,19 +79,23 @@ def test_the_javascript_sdks_and_the_majors_before_them(crossroads: Gateway) -> 
     shutil.copy(HERE / "javascript/clients.mjs", place)
     cases = told([node, "clients.mjs"], crossroads, place)
     assert wrong(cases) == []
-    assert len(cases) == len(TARGETS) * 2 * (5 + 4)
+    assert len(cases) == len(TARGETS) * (3 * 6 + 2 * 4)
+
+
+LOCKS = {"the major before": "requirements.lock", "two before": "requirements-older.lock"}
 
 
 @pytest.mark.slow
-def test_the_python_sdks_of_the_major_before(crossroads: Gateway) -> None:
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_the_python_sdks_of_majors_before(crossroads: Gateway, lock: str) -> None:
     install = ["bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     place = installed(
         HERE / "old_majors",
-        "requirements.lock",
+        lock,
         [sys.executable, "-m", "venv", "."],
-        [*install, "--require-hashes", "-r", "requirements.lock"],
+        [*install, "--require-hashes", "-r", lock],
     )
     python = place / "bin/python"
     cases = told([python, HERE / "old_majors/clients.py"], crossroads, place)
     assert wrong(cases) == []
-    assert len(cases) == len(TARGETS) * 10
+    assert len(cases) == len(TARGETS) * 11

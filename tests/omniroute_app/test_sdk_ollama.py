@@ -1,7 +1,8 @@
 """The `ollama` SDK against targets of every dialect."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ollama
@@ -9,9 +10,9 @@ import pytest
 from tests.omniroute_app.targets import (
     PNG,
     SEEN,
+    asking_for_oslo,
     either_way,
     every_target,
-    every_target_with_schemas,
 )
 from tests.support.processes import Gateway
 
@@ -86,6 +87,7 @@ def test_generate(client: ollama.Client, target: str, stream: bool) -> None:
         replies = [client.generate(**asked)]
     assert "".join(one.response for one in replies) == "one two three"
     assert replies[-1].done
+    assert (replies[-1].prompt_eval_count, replies[-1].eval_count) == (3, 3)
 
 
 @every_target
@@ -97,9 +99,10 @@ def test_thinking(client: ollama.Client, target: str, stream: bool) -> None:
     assert (thought, said) == ("The user said: why", "why")
 
 
-@every_target_with_schemas
+@every_target
 def test_structured_output(client: ollama.Client, target: str) -> None:
-    (reply,) = chatted(client, False, [user("Oslo")], model=f"{target}/echo", format=SCHEMA)
+    asked = [user(asking_for_oslo(target))]
+    (reply,) = chatted(client, False, asked, model=f"{target}/echo", format=SCHEMA)
     assert json.loads(reply.message.content) == {"city": "Oslo", "days": 1}
 
 
@@ -107,6 +110,8 @@ def test_structured_output(client: ollama.Client, target: str) -> None:
 def test_a_picture_arrives(client: ollama.Client, target: str) -> None:
     (reply,) = chatted(client, False, [user("What?", images=[PNG])], model=f"{target}/see")
     assert reply.message.content == SEEN
+    generated = client.generate(model=f"{target}/see", prompt="What?", images=[PNG])
+    assert generated.response == SEEN
 
 
 def test_models(client: ollama.Client) -> None:
@@ -115,9 +120,44 @@ def test_models(client: ollama.Client) -> None:
     assert "completion" in (shown.capabilities or [])
 
 
+@every_target
+def test_the_asynchronous_client(crossroads: Gateway, target: str) -> None:
+    async def said() -> str:
+        async with ollama.AsyncClient(host=crossroads.url) as client:
+            chunks = await client.chat(
+                model=f"{target}/echo", messages=[user("one two three")], stream=True
+            )
+            return "".join([chunk.message.content or "" async for chunk in chunks])
+
+    assert asyncio.run(said()) == "one two three"
+
+
 def test_errors_are_the_sdks_own(client: ollama.Client) -> None:
     with pytest.raises(ollama.ResponseError) as refused:
         client.chat(model="nobody/x", messages=[user("hi")])
     assert (refused.value.status_code, "nobody" in refused.value.error) == (400, True)
     with pytest.raises(ollama.ResponseError):
         list(client.chat(model="demo/error-after-2", messages=[user("a b c d")], stream=True))
+
+
+@every_target
+def test_a_model_the_upstream_does_not_know(
+    client: ollama.Client, renewed: Callable[[str], str], target: str
+) -> None:
+    with pytest.raises(ollama.ResponseError, match="no model 'ecko'") as refused:
+        client.chat(model=renewed(f"{target}/ecko"), messages=[user("hi")])
+    assert refused.value.status_code == 404
+
+
+@every_target
+@pytest.mark.parametrize("ending", ["cut-after-2", "drop-after-2", "error-after-2"])
+def test_a_broken_stream_is_an_error(
+    client: ollama.Client, renewed: Callable[[str], str], target: str, ending: str
+) -> None:
+    chunks = client.chat(
+        model=renewed(f"{target}/{ending}"), messages=[user("one two three four")], stream=True
+    )
+    said: list[str] = []
+    with pytest.raises(ollama.ResponseError):
+        said.extend(chunk.message.content or "" for chunk in chunks)
+    assert "".join(said) == "one two "

@@ -1,10 +1,13 @@
 // The JavaScript SDKs against one gateway: node clients.mjs <gateway> <prefix>...
 // Prints one JSON line per case: {"case": ..., "target": ..., "said": ...}, or "error" in place of
 // "said". The test that runs it knows what should be said.
+import assert from "node:assert/strict";
+
 import Anthropic from "@anthropic-ai/sdk";
 import OldAnthropic from "anthropic-old";
 import OpenAI from "openai";
 import OldOpenAI from "openai-old";
+import OlderOpenAI from "openai-older";
 
 const [gateway, ...targets] = process.argv.slice(2);
 const words = [{ role: "user", content: "one two three" }];
@@ -39,8 +42,11 @@ const openaiCases = {
   async "chat tools"(client, model) {
     const messages = [{ role: "user", content: both }];
     const asked = { model: model("tools"), messages, tools };
+    const whole = (await client.chat.completions.create(asked)).choices[0].message;
     const stream = client.chat.completions.stream(asked);
     const message = (await stream.finalChatCompletion()).choices[0].message;
+    const called = (calls) => calls.map(({ function: { name, arguments: given } }) => [name, given]);
+    assert.deepEqual(called(message.tool_calls), called(whole.tool_calls));
     messages.push({ role: "assistant", content: message.content, tool_calls: message.tool_calls });
     message.tool_calls.forEach((call, place) =>
       messages.push({ role: "tool", tool_call_id: call.id, content: ["rain", "news"][place] }),
@@ -59,6 +65,20 @@ const openaiCases = {
       if (event.type === "response.output_text.delta") said += event.delta;
     return said;
   },
+  async "responses tools"(client, model) {
+    const functions = names.map((name) => ({ type: "function", name, parameters: schema }));
+    const asked = { model: model("tools"), tools: functions, store: true };
+    const first = await client.responses.stream({ ...asked, input: both }).finalResponse();
+    const input = first.output
+      .filter((item) => item.type === "function_call")
+      .map((call, place) => ({
+        type: "function_call_output",
+        call_id: call.call_id,
+        output: ["rain", "news"][place],
+      }));
+    const next = { ...asked, input, previous_response_id: first.id };
+    return (await client.responses.create(next)).output_text;
+  },
 };
 
 const anthropicCases = {
@@ -76,7 +96,10 @@ const anthropicCases = {
   async "messages tools"(client, model) {
     const messages = [{ role: "user", content: both }];
     const asked = { model: model("tools"), max_tokens: 1000, messages, tools: anthropicTools };
+    const whole = await client.messages.create(asked);
     const first = await client.messages.stream(asked).finalMessage();
+    const called = (blocks) => blocks.map(({ type, name, input }) => [type, name, input]);
+    assert.deepEqual(called(first.content), called(whole.content));
     const results = first.content
       .filter((block) => block.type === "tool_use")
       .map((block, place) => ({
@@ -97,6 +120,7 @@ const options = { apiKey: "unused", maxRetries: 0 };
 const clients = [
   ["openai", new OpenAI({ ...options, baseURL: `${gateway}/v1` }), openaiCases],
   ["openai, the major before", new OldOpenAI({ ...options, baseURL: `${gateway}/v1` }), openaiCases],
+  ["openai, two majors before", new OlderOpenAI({ ...options, baseURL: `${gateway}/v1` }), openaiCases],
   ["anthropic", new Anthropic({ ...options, baseURL: gateway }), anthropicCases],
   ["anthropic, the major before", new OldAnthropic({ ...options, baseURL: gateway }), anthropicCases],
 ];

@@ -1,4 +1,4 @@
-"""The Python SDKs of the major before the current one, against one gateway.
+"""The Python SDKs of the majors before the current one, against one gateway.
 
 `python clients.py <gateway> <prefix>...` prints one JSON line per case: what was said,
 or the error.
@@ -59,6 +59,30 @@ def responses(url, target):
     return f"{first.output_text} {second.output_text}"
 
 
+def responses_tools(url, target):
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    tools = [
+        {
+            "type": "function",
+            "name": name,
+            "description": "It",
+            "parameters": SCHEMA,
+            "strict": True,
+        }
+        for name in NAMES
+    ]
+    asked = {"model": f"{target}/tools", "tools": tools}
+    with client.responses.stream(input=BOTH, **asked) as events:
+        first = events.until_done().get_final_response()
+    calls = [item for item in first.output if item.type == "function_call"]
+    outputs = [
+        {"type": "function_call_output", "call_id": call.call_id, "output": output}
+        for call, output in zip(calls, ("rain", "news"), strict=True)
+    ]
+    reply = client.responses.create(input=outputs, previous_response_id=first.id, **asked)
+    return reply.output_text
+
+
 def messages(url, target):
     client = anthropic.Anthropic(base_url=url, api_key="unused", max_retries=0)
     reply = client.messages.create(model=f"{target}/echo", max_tokens=100, messages=WORDS)
@@ -109,6 +133,7 @@ CASES = {
     "chat stream": chat_stream,
     "chat tools": chat_tools,
     "responses": responses,
+    "responses tools": responses_tools,
     "messages": messages,
     "messages stream": messages_stream,
     "messages tools": messages_tools,
