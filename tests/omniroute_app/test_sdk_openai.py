@@ -198,6 +198,7 @@ def test_errors_are_the_sdks_own(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="opnai/gpt-4o", messages=[user("hi")])
     with pytest.raises(openai.RateLimitError) as limited:
         client.chat.completions.create(model="demo/flaky-429-7", messages=[user("hi")])
+    assert limited.value.response.headers["retry-after"] == "7"
     assert limited.value.body == {
         "message": "demo: scripted failure with status 429",
         "type": "rate_limit_error",

@@ -34,16 +34,20 @@ def no_answer(
         status=failure.status,
         error_type=error_type,
         code=code,
-        retry_after_s=_earliest_recovery_s(made, [row for row, _, _ in failures], health),
+        retry_after_s=_earliest_recovery_s(made, failures, health),
         extras={"provider": row.alias or row.id},
     )
 
 
-def _earliest_recovery_s(made: Plan, tried: Sequence[Candidate], health: HealthView) -> int | None:
+def _earliest_recovery_s(
+    made: Plan, failures: Sequence[tuple[Candidate, Failure, Verdict]], health: HealthView
+) -> int | None:
     """Seconds until the first target recovers, be it one that failed or one left out before."""
     untils = [row.until_ms for row in made.excluded if row.until_ms is not None]
-    for row in tried:
-        blocked = health.blocked(row.provider, row.connection, row.model)
+    for row, failure, _ in failures:
+        blocked = health.blocked(*row.place)
         if blocked is not None and blocked[1] is not None:
             untils.append(blocked[1])
+        elif failure.retry_after_ms is not None:  # said so, though nobody keeps its health
+            untils.append(health.now_ms + failure.retry_after_ms)
     return -(-(min(untils) - health.now_ms) // 1000) if untils else None
