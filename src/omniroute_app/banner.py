@@ -26,6 +26,8 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield f"  MCP    {url}/api/mcp/stream   (SSE: {url}/api/mcp/sse, stdio: {command()} mcp)"
     yield f"  A2A    {url}/a2a              (card: {url}/.well-known/agent-card.json)"
     yield f"  HTTP   {url}/v1               (OpenAI and Anthropic; docs: {url}/docs)"
+    yield f"         {url}/v1beta           (Gemini)"
+    yield f"         {url}/api/chat         (Ollama)"
     yield ""
     yield "Connect"
     yield "  MCP    claude mcp add --transport http omniroute " + f"{url}/api/mcp/stream"
@@ -37,6 +39,7 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield f"  HTTP   curl -s {url}/v1/chat/completions -H 'content-type: application/json' -d \\"
     yield (f"""         '{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}]}}'""")
     yield f"  SDKs   OPENAI_BASE_URL={url}/v1   ANTHROPIC_BASE_URL={url}"
+    yield f"         GOOGLE_GEMINI_BASE_URL={url}   OLLAMA_HOST={url}"
     yield ""
     yield f"Try all doors at once:  {command()} demo      Stop:  Ctrl-C"
 

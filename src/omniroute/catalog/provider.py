@@ -26,15 +26,15 @@ class Provider(Struct, frozen=True, kw_only=True):
     """One upstream API. Holds facts only; behaviour lives with its dialect.
 
     `base_url` may hold `{name}` fields that a connection's options fill in; `chat_path`,
-    `models_path` and, where tokens can be counted, `count_path` are appended to it; `stream_path`
+    `models_path` and, where tokens can be counted, `count_path` are appended to it;
+    `count_dialect` is what it counts in, where that is not what it is spoken to in; `stream_path`
     is for streams where they have a path of their own. `also` are further dialects the service
     speaks natively, with the path of each. `framing` is how a stream travels. `env` are
-    environment variables that commonly hold a key for it, best first. `env_options` are those that
-    hold its options, by option. `renames` are names its
-    models used to have. `prices` is the provider's
-    id in genai-prices; `families` are the beginnings of the model names that are its own, where
-    that price list names other services' models too. `probe_port` is set for servers that run on
-    the user's own machine.
+    environment variables that commonly hold a key for it, best first, and `env_options` those
+    that hold its options, by option. `renames` are names its models used to have. `prices` is the
+    provider's id in genai-prices; `families` are the beginnings of the model names that are its
+    own, where that price list names other services' models too. `probe_port` is set for servers
+    that run on the user's own machine.
 
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
     ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
@@ -58,6 +58,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     chat_path: str = "/chat/completions"
     models_path: str = "/models"
     count_path: str | None = None
+    count_dialect: Dialect | None = None
     env: tuple[str, ...] = ()
     env_options: Mapping[str, tuple[str, ...]] = {}
     renames: Mapping[str, str] = {}

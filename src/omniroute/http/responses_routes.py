@@ -1,12 +1,13 @@
 """The Responses API: answers that can be built upon and asked for again. 01 §5.5."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Router, delete, get, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
+from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.chat import ChatReply, Dialect
@@ -18,6 +19,7 @@ from omniroute.http.access import headers_of
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.http.token_routes import NO_MODEL, counted
 from omniroute.operations import responses
 from omniroute.operations.background import BackgroundResponses
 from omniroute.operations.responses import AskedResponse, DeletedResponse, ItemList, Wire
@@ -30,6 +32,13 @@ _MEMORY = re.compile(rb'"(?:store"\s*:\s*(?:true|false)|previous_response_id"\s*
 """What an upstream says of memory, which is the gateway's own. Within a text quotes are escaped."""
 
 AnyRequest = Request[Any, Any, Any]
+
+
+class CountedInput(Struct, frozen=True, kw_only=True):
+    """A count, in wire names."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
 
 
 class Keeper:
@@ -83,6 +92,31 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
     async def create(request: AnyRequest, client: Client) -> ASGIResponse:
         return await answered(request, client)
 
+    @post(
+        "/v1/responses/input_tokens",
+        status_code=200,
+        summary="Count tokens",
+        description="The input tokens of a response that is not asked for; `model` may be missing.",
+        tags=["Responses"],
+        operation_id="count_response_tokens",
+    )
+    async def count(request: AnyRequest, client: Client) -> CountedInput:
+        fields = read_object(await request.body())
+        named = "model" in fields
+        whole = {"model": NO_MODEL, **fields}
+        body = msgspec.json.encode(whole)
+        question = await responses.asked(surface.engine, client, body, whole)
+        asked = ChatCall(
+            request_id=request.scope["state"]["request_id"],
+            caller=client,
+            request=CODEC.decode_request(question.body),
+            client=CODEC,
+            body=question.body,
+            headers=headers_of(request.scope),
+        )
+        found = await counted(surface.engine, asked, named=named)
+        return CountedInput(input_tokens=found.input_tokens)
+
     @post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
     async def act(request: AnyRequest, client: Client) -> ASGIResponse:
         """Clients name actions of their own provider here; any target answers them plainly."""
@@ -110,7 +144,9 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
         background.stop(response_id)
         return cancelled
 
-    return Router("/", route_handlers=[create, act, cancel, one_response, forget, input_items])
+    return Router(
+        "/", route_handlers=[create, count, act, cancel, one_response, forget, input_items]
+    )
 
 
 async def _queued(

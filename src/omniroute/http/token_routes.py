@@ -7,6 +7,7 @@ from litestar import Request, post
 
 from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
+from omniroute.engine import Engine
 from omniroute.http.access import headers_of
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.operations import chat
@@ -41,5 +42,9 @@ async def count_tokens_route(
         body=body,
         headers=headers_of(request.scope),
     )
-    # Whose tokens they would be is not known without a model.
-    return await (chat.count_tokens(engine, call) if "model" in fields else estimated(call))
+    return await counted(engine, call, named="model" in fields)
+
+
+async def counted(engine: Engine, call: ChatCall, *, named: bool) -> TokenCount:
+    """The tokens of a call; whose they would be is not known when no model is `named`."""
+    return await (chat.count_tokens(engine, call) if named else estimated(call))

@@ -1,7 +1,7 @@
 """How many tokens a request has: the provider's own count where it offers one, else our own."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -18,7 +18,17 @@ from omniroute.pipeline.tokenizer import counted_tokens
 from omniroute.routing.snapshot import endpoint
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
-_COUNTED = ("messages", "system", "tools", "tool_choice", "thinking", "mcp_servers")
+_READ_BY_ANTHROPIC = ("messages", "system", "tools", "tool_choice", "thinking", "mcp_servers")
+_READ_BY_OPENAI = (
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "parallel_tool_calls",
+    "truncation",
+)
 
 
 class TokenCount(Struct, frozen=True, kw_only=True):
@@ -38,7 +48,15 @@ class _Counted(Struct):
 
 
 def _of_anthropic(fields: RawObject, model: str) -> dict[str, Raw]:
-    return {"model": raw(model), **{name: fields[name] for name in _COUNTED if name in fields}}
+    return {"model": raw(model), **_only(fields, _READ_BY_ANTHROPIC)}
+
+
+def _of_openai(fields: RawObject, model: str) -> dict[str, Raw]:
+    return {"model": raw(model), **_only(fields, _READ_BY_OPENAI)}
+
+
+def _only(fields: RawObject, names: Sequence[str]) -> dict[str, Raw]:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _of_gemini(fields: RawObject, model: str) -> dict[str, Raw]:
@@ -51,6 +69,7 @@ _WRAPPED = "generateContentRequest"
 COUNT_BODIES: Mapping[Dialect, Callable[[RawObject, str], dict[str, Raw]]] = {
     Dialect.ANTHROPIC: _of_anthropic,
     Dialect.GEMINI: _of_gemini,
+    Dialect.OPENAI_RESPONSES: _of_openai,
 }
 """What a service that counts is sent, made of what one that answers would be sent."""
 
@@ -58,13 +77,14 @@ COUNT_BODIES: Mapping[Dialect, Callable[[RawObject, str], dict[str, Raw]]] = {
 async def count_at(call: ChatCall, to: Endpoint, limits: Limits) -> TokenCount | None:
     """The provider's own count of a request in its dialect; None when it gives none."""
     provider, model = to.provider, to.candidate.model
-    wanted = COUNT_BODIES.get(to.dialect)
+    dialect = provider.count_dialect or to.dialect
+    wanted = COUNT_BODIES.get(dialect)
     if provider.count_path is None or wanted is None:
         return None
     facts = target_facts(provider, to.account, model, stream=False)
     try:
-        native = call.body is not None and call.native(to.dialect)
-        body = call.body if native else CODECS[to.dialect].encode_request(call.request, facts)
+        native = call.body is not None and call.native(dialect)
+        body = call.body if native else CODECS[dialect].encode_request(call.request, facts)
         request = OutboundRequest(
             url=endpoint(provider, to.account, provider.count_path, model),
             headers={

@@ -149,6 +149,9 @@ _CHAT_PATHS = {
 }
 
 
+_COUNT_PATHS = {Dialect.ANTHROPIC: "/messages/count_tokens"}
+
+
 def as_provider(node: ProviderNode) -> Provider:
     """A custom upstream as a row like any other."""
     anthropic = node.type == "anthropic-compatible"
@@ -166,7 +169,7 @@ def as_provider(node: ProviderNode) -> Provider:
         headers={**({"anthropic-version": "2023-06-01"} if anthropic else {}), **node.headers},
         chat_path=node.chat_path or _CHAT_PATHS[dialect],
         models_path=node.models_path or "/models",
-        count_path="/messages/count_tokens" if anthropic else None,
+        count_path=_COUNT_PATHS.get(dialect),
         keyless=True,
         adaptive_prefixes=ADAPTIVE if anthropic else (),
         fixed_sampling_prefixes=FIXED_SAMPLING if anthropic else (),

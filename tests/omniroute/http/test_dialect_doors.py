@@ -123,6 +123,20 @@ async def test_actions_of_the_responses_api_are_answered_plainly(
     assert response.json()["output"][0]["content"][0]["text"] == "one two"
 
 
+async def test_tokens_of_a_response_are_counted_and_nothing_is_asked(
+    client: httpx.AsyncClient,
+) -> None:
+    path = "/v1/responses/input_tokens"
+    for body in ({"input": "one two"}, {"model": "demo/echo", "input": "one two"}):
+        counted = (await client.post(path, json=body)).json()
+        assert (counted["object"], counted["input_tokens"] >= 2) == ("response.input_tokens", True)
+    made = (await client.post("/v1/responses", json={"model": "demo/echo", "input": "Hi"})).json()
+    after = {"model": "demo/echo", "input": "one two", "previous_response_id": made["id"]}
+    longer = (await client.post(path, json=after)).json()
+    assert longer["input_tokens"] > counted["input_tokens"]
+    assert (await client.post(path, json={"model": "demo/echo"})).status_code == 400
+
+
 async def test_stored_responses_can_be_paged_and_forgotten(client: httpx.AsyncClient) -> None:
     asked = {"model": "demo/echo", "input": [{"role": "user", "content": word} for word in "abc"]}
     made = (await client.post("/v1/responses", json=asked)).json()

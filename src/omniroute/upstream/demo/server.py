@@ -62,11 +62,19 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
             return JSONResponse({"error": {"message": str(error)}}, 400)
         return JSONResponse({"input_tokens": _words(asked)})
 
+    async def count_responses(request: Request) -> Response:
+        try:
+            asked = CODECS[Dialect.OPENAI_RESPONSES].decode_request(await request.body())
+        except OmniRouteError as error:
+            return JSONResponse({"error": {"message": str(error)}}, 400)
+        return JSONResponse({"object": "response.input_tokens", "input_tokens": _words(asked)})
+
     return Starlette(
         routes=[
             *(door(path, dialect) for path, dialect in PATHS.items()),
             Route(GEMINI_PATH + "/{target:path}", gemini, methods=["POST"]),
             Route("/v1/messages/count_tokens", count, methods=["POST"]),
+            Route("/v1/responses/input_tokens", count_responses, methods=["POST"]),
             *(Route(path, _listing(shown)) for path, shown in _LISTS.items()),
         ]
     )
