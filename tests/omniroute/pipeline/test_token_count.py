@@ -111,7 +111,8 @@ async def test_a_count_never_fails_because_of_an_upstream(bench: Build, answer: 
 
 
 async def test_who_cannot_count_is_not_asked(bench: Build) -> None:
-    built = bench(snapshot(accounts=[account("groq", "a")]), lambda _: TransportFailed("connect", "no"))
+    world = snapshot(accounts=[account("groq", "a")])
+    built = bench(world, lambda _: TransportFailed("connect", "no"))
     counted = await built.pipeline.count_tokens(asking("groq", "llama-3.3-70b-versatile"))
     assert counted.source == "estimated"
     assert built.records == []
