@@ -93,7 +93,8 @@ def test_a_node_from_its_first_try_to_its_end(client: httpx.Client, recorder: st
 
     # What is masked comes back masked, and means: as it was.
     changed = {**node, "name": "Renamed", "headers": {**made["headers"], "x-team": "red"}}
-    client.put(f"/api/provider-nodes/{made['id']}", json=changed).raise_for_status()
+    put = client.put(f"/api/provider-nodes/{made['id']}", json=changed)
+    assert put.status_code == 200, put.text
     assert asked(client, "rec/tiny").status_code == 200
     headers = _Recorder.seen[-1][1]
     assert (headers["x-team"], headers["x-api-token"]) == ("red", "hush")

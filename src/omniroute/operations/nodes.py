@@ -144,6 +144,11 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
             raise NotFound(f"There is no provider node with the id '{node_id}'.")
         if new.type != old.type:
             raise ValidationFailed([("type", "cannot change; make another node instead")])
+        unmasked = {
+            name: old.headers.get(name.lower(), value) if value == MASKED else value
+            for name, value in new.headers.items()
+        }
+        new = msgspec.structs.replace(new, headers=unmasked)
         node = msgspec.structs.replace(
             _node(new, node_id, iso(engine.now_ms())), created_at=old.created_at
         )
@@ -151,9 +156,6 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
         builtin = node.prefix != old.prefix and node.prefix in engine.snapshot.prefixes
         if node.prefix in others or builtin:
             raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
-        kept = {name: old.headers.get(name, "") for name in node.headers}
-        shown = {n: v if v != MASKED else kept[n] for n, v in node.headers.items()}
-        node = msgspec.structs.replace(node, headers=shown)
         await work.nodes.save(node)
     return _view(node)
 
