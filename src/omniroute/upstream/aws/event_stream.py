@@ -8,6 +8,7 @@ import msgspec
 from omniroute.dialects.codec import MalformedReply
 from omniroute.dialects.sse import MAX_EVENT_BYTES, frame
 from omniroute.errors import InvalidRequest
+from omniroute.upstream.aws import NEEDS
 
 
 class EventStreamToSse:
@@ -17,9 +18,7 @@ class EventStreamToSse:
         try:
             from botocore.eventstream import EventStreamBuffer
         except ImportError as missing:
-            raise InvalidRequest(
-                "Amazon's streams need one more library: pip install 'omniroute[bedrock]'."
-            ) from missing
+            raise InvalidRequest(NEEDS) from missing
         self._buffer = EventStreamBuffer()
         self._held = 0
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.errors import InvalidRequest
+from omniroute.upstream.aws import NEEDS
 from omniroute.upstream.send import OutboundRequest
 
 SERVICE = "bedrock"
@@ -46,10 +47,7 @@ def signed(request: OutboundRequest, key: AwsKey, at_ms: int) -> OutboundRequest
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
     except ImportError as missing:
-        raise InvalidRequest(
-            "Signing requests for Amazon needs one more library: pip install 'omniroute[bedrock]'. "
-            "A Bedrock API key works without."
-        ) from missing
+        raise InvalidRequest(NEEDS) from missing
     url = _escaped(request.url)
     plain = AWSRequest(
         method=request.method, url=url, data=request.body, headers=dict(request.headers)
