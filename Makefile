@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check fix docs lock bench clean
+.PHONY: help serve demo test check fix docs lock bench bench-planning clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 serve: $(VENV)/ready ## install what is needed and start the gateway on port 20128
 	@$(BIN)/omniroute $(ARGS)
@@ -36,6 +36,9 @@ lock: ## resolve the lock files anew (needs uv)
 bench: $(VENV)/ready-dev ## measure cold start, memory and throughput on this machine
 	@$(BIN)/python benchmarks/first_look.py $(ARGS)
 
+bench-planning: $(VENV)/ready-dev ## measure what a plan costs by size of the configuration
+	@$(BIN)/python benchmarks/planning.py $(ARGS)
+
 clean: ## remove the virtual environment
 	@rm -rf $(VENV)
 
@@ -46,12 +49,12 @@ $(VENV)/bin/python:
 
 $(VENV)/ready: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies (once) ..."
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/ready-dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned development dependencies (once) ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/ready
