@@ -12,8 +12,8 @@ from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
 from omniroute.operations import chat
 from omniroute.operations.inputs import convert_input
-from omniroute.pipeline.estimate import input_tokens, price_for
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
+from omniroute.routing.sizes import input_tokens
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
 
 
@@ -63,7 +63,7 @@ def _metadata(
     head, receipt = answer.head, answer.receipt
     chosen = head.chosen
     actual = (receipt.cost_micro_usd or 0) / 1e6
-    price = price_for(engine.snapshot.providers[chosen.provider], chosen.model)
+    price = engine.snapshot.price(chosen.provider, chosen.model)
     read = Usage(input_tokens=input_tokens(call.request))
     allowed = options.budget is None or actual <= options.budget
     metadata = {

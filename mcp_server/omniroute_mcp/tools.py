@@ -8,17 +8,12 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.chat import RouteRequest
-from omniroute.operations.combos import CombosList, CombosQuery, list_combos
+from omniroute.operations.combo_listing import CombosList, CombosQuery, list_combos
 from omniroute.operations.health import GatewayHealth, get_health
 from omniroute.operations.models import ModelsCatalog, ModelsQuery, list_models_catalog
-from omniroute.operations.routes import (
-    ExplainQuery,
-    Explanation,
-    SimulateQuery,
-    Simulation,
-    explain_route,
-    simulate_route,
-)
+from omniroute.operations.replay import Replay, ReplayQuery, replay_route
+from omniroute.operations.routes import ExplainQuery, Explanation, explain_route
+from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
 from omniroute_mcp.reporting import Report
 from omniroute_mcp.route_request import RoutedReply, route_request
 
@@ -163,6 +158,22 @@ _ROWS = (
         audit="basic",
         call=_plain(explain_route),
         source_endpoints=("/api/routes/{requestId}",),
+        time_limit_s=ADVANCED_S,
+    ),
+    ToolRow(
+        name="omniroute_replay_route",
+        title="A past request planned again",
+        description=(
+            "Plan a recorded request again: from its own trace, or against the configuration of "
+            "today. Says which targets differ and what they would cost. Nothing is sent."
+        ),
+        params=ReplayQuery,
+        result=Replay,
+        scopes=frozenset({"read:health", "read:usage"}),
+        phase=2,
+        audit="basic",
+        call=_plain(replay_route),
+        source_endpoints=("/api/routes/{requestId}/replay",),
         time_limit_s=ADVANCED_S,
     ),
 )

@@ -4,7 +4,7 @@ Every dialect decodes into and encodes from these shapes, so guardrails, cache a
 one form whatever a client speaks. A whole reply is its event stream, collected.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -466,3 +466,32 @@ def collect(events: Iterable[Event]) -> ChatReply:
     for event in events:
         collector.feed(event)
     return collector.reply()
+
+
+def events_of(reply: ChatReply) -> Iterator[Event]:
+    """A whole reply as the stream it could have been: each part in one piece."""
+    yield Started(reply.id, reply.model, reply.created_s)
+    calls = 0
+    for part in reply.parts:
+        match part:
+            case Text(text):
+                yield TextDelta(text)
+            case Refusal(text):
+                yield RefusalDelta(text)
+            case Reasoning(redacted=str(data), origin=origin):
+                yield ReasoningRedacted(data, origin)
+            case Reasoning(text, signature, origin=origin, id=item_id):
+                yield from [ReasoningDelta(text)] if text else []
+                yield from [ReasoningSigned(signature, origin, item_id)] if signature else []
+            case ToolCall(id, name, arguments):
+                yield ToolCallStarted(calls, id, name)
+                yield ToolArgumentsDelta(calls, arguments)
+                calls += 1
+            case Image():
+                yield ImageProduced(part)
+            case Opaque(extras):
+                yield OpaqueBlock(extras)
+    if reply.usage is not None:
+        yield UsageReported(reply.usage)
+    if reply.finish is not None:
+        yield Finished(reply.finish, reply.stop_sequence)

@@ -5,10 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from omniroute.catalog.fitness import Fitness
 from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.ledger import Ledger
 from omniroute.routing.health import Health
+from omniroute.routing.live import Live
+from omniroute.routing.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
@@ -22,13 +25,20 @@ class Configuration:
         found: accounts found at start (keys in the environment, servers on this machine); they
             are in every snapshot and never stored.
         spellings: whether other vendors' spellings of model names are understood.
+        fitness: the operator's own table of how well models do.
     """
 
     def __init__(
-        self, database: Database, found: Sequence[Connection] = (), *, spellings: bool = True
+        self,
+        database: Database,
+        found: Sequence[Connection] = (),
+        *,
+        spellings: bool = True,
+        fitness: Fitness | None = None,
     ) -> None:
         self._database = database
         self.spellings = spellings
+        self._fitness = fitness
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
@@ -61,7 +71,10 @@ class Configuration:
                 aliases=await work.model_names.aliases(),
                 mappings=await work.mappings.list(),
                 custom_models=await work.model_names.custom_models(),
+                budgets=await work.budgets.list(),
+                stated_prices=await work.prices.stated(),
                 spellings=self.spellings,
+                fitness=self._fitness,
             )
         for seen in self._watchers:
             seen(self._snapshot)
@@ -89,7 +102,8 @@ class Engine:
     journal: Drainer
     configuration: Configuration
     admission: Admission
-    health: Health
+    live: Live
+    policy: Policy
     ledger: Ledger
     chat: ChatPipeline
     now_ms: Callable[[], int]
@@ -103,3 +117,8 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """The configuration new requests see."""
         return self.configuration.snapshot
+
+    @property
+    def health(self) -> Health:
+        """The fitness of providers, accounts and models."""
+        return self.live.health

@@ -65,6 +65,10 @@ class NoCredentials(InvalidRequest):
     """The provider is known but no account of it is configured."""
 
 
+class IdempotencyMismatch(InvalidRequest):
+    """The idempotency key belongs to another request of the same caller."""
+
+
 class Unauthenticated(OmniRouteError):
     """A credential is required and none that counts was presented."""
 

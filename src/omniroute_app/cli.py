@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from omniroute import __version__
 from omniroute.errors import OmniRouteError
+
+if TYPE_CHECKING:
+    from omniroute_app.decisions import Asking
 
 app = App(
     name="omniroute",
@@ -87,6 +90,74 @@ def demo(
     settings = load_settings(os.environ)
     base_url = (url or settings.public_url).rstrip("/")
     run(send_through_all_doors(base_url, key or settings.api_key, model, text, _say))
+
+
+route = App(
+    name="route",
+    help=(
+        "Why requests go where they go.\n\n"
+        "Asks a running gateway: what would happen (simulate), what happened (explain), and what "
+        "would happen now (replay). Take the id from the `x-request-id` header of an answer."
+    ),
+)
+app.command(route)
+
+Url = Annotated[str | None, Parameter(help="Where the gateway is.")]
+Key = Annotated[
+    str | None, Parameter(help="API key, when the gateway asks for one (OMNIROUTE_API_KEY).")
+]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
+
+
+@route.command
+def simulate(
+    model: Annotated[str, Parameter(help="Model, combo or auto.")],
+    *,
+    tokens: Annotated[int, Parameter(help="How many tokens the prompt has.")] = 1_000,
+    seed: Annotated[int | None, Parameter(help="Repeat the draws of an earlier plan.")] = None,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Show the plan a request would get right now. Nothing is sent."""
+    _asking(url, key, as_json=json).simulate(model, tokens, seed)
+
+
+@route.command
+def explain(
+    request_id: Annotated[str, Parameter(help="The `x-request-id` of an answer.")],
+    *,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Say why a past request went where it went, attempt by attempt."""
+    _asking(url, key, as_json=json).explain(request_id)
+
+
+@route.command
+def replay(
+    request_id: Annotated[str, Parameter(help="The `x-request-id` of an answer.")],
+    *,
+    against: Annotated[
+        Literal["trace", "current"],
+        Parameter(help="What to plan with: the trace itself, or the configuration of today."),
+    ] = "trace",
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Plan a past request again and show what differs, and what it would cost."""
+    _asking(url, key, as_json=json).replay(request_id, against)
+
+
+def _asking(url: str | None, key: str | None, *, as_json: bool) -> "Asking":
+    from omniroute_app.decisions import Asking
+    from omniroute_app.settings import load_settings
+
+    settings = load_settings(os.environ)
+    base_url = (url or settings.public_url).rstrip("/")
+    return Asking(base_url, key or settings.api_key, _say, as_json=as_json)
 
 
 @app.command

@@ -41,6 +41,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     stream_readiness_timeout_ms: Annotated[int, Meta(ge=0)] = 80_000
     heartbeat_interval_ms: Annotated[int, Meta(ge=0)] = 15_000
     shutdown_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
+    semantic_cache_max_size: Annotated[int, Meta(ge=1)] = 500
+    semantic_cache_max_bytes: Annotated[int, Meta(ge=1)] = 4 * 1024 * 1024
+    semantic_cache_ttl_ms: Annotated[int, Meta(ge=1)] = 3_600_000
+    fitness_file: Path | None = None
+    breaker_oauth_threshold: Annotated[int, Meta(ge=1, le=1_000)] = 8
+    breaker_oauth_reset_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 60_000
+    breaker_api_key_threshold: Annotated[int, Meta(ge=1, le=1_000)] = 12
+    breaker_api_key_reset_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 30_000
+    breaker_local_threshold: Annotated[int, Meta(ge=1, le=1_000)] = 2
+    breaker_local_reset_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 15_000
+    protect_api_keys: bool | None = None
+    queue_max_wait_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 120_000
     log_level: str = "warning"
     log_format: str = "text"
     model_spellings: bool = True
@@ -136,6 +148,48 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "shutdown_timeout_ms": Variable(
         ("SHUTDOWN_TIMEOUT_MS",), "How long running requests may take when the gateway stops."
+    ),
+    "semantic_cache_max_size": Variable(
+        ("SEMANTIC_CACHE_MAX_SIZE",), "How many answers the response cache has in memory."
+    ),
+    "semantic_cache_max_bytes": Variable(
+        ("SEMANTIC_CACHE_MAX_BYTES",), "How much memory the response cache takes."
+    ),
+    "semantic_cache_ttl_ms": Variable(("SEMANTIC_CACHE_TTL_MS",), "How long an answer is kept."),
+    "fitness_file": Variable(
+        ("OMNIROUTE_FITNESS_FILE",),
+        "Your own table of how well models do at kinds of work, instead of the one that ships.",
+    ),
+    "breaker_oauth_threshold": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_OAUTH_THRESHOLD",),
+        "Failures in a row that open a breaker: accounts that sign in.",
+    ),
+    "breaker_oauth_reset_ms": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_OAUTH_RESET_MS",),
+        "How long an open breaker waits: accounts that sign in.",
+    ),
+    "breaker_api_key_threshold": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_API_KEY_THRESHOLD",),
+        "Failures in a row that open a breaker: accounts with API keys.",
+    ),
+    "breaker_api_key_reset_ms": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_API_KEY_RESET_MS",),
+        "How long an open breaker waits: accounts with API keys.",
+    ),
+    "breaker_local_threshold": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_LOCAL_THRESHOLD",),
+        "Failures in a row that open a breaker: upstreams on this machine or network.",
+    ),
+    "breaker_local_reset_ms": Variable(
+        ("OMNIROUTE_CIRCUIT_BREAKER_LOCAL_RESET_MS",),
+        "How long an open breaker waits: upstreams on this machine or network.",
+    ),
+    "protect_api_keys": Variable(
+        ("RATE_LIMIT_AUTO_ENABLE",),
+        "Whether accounts with API keys have a request queue. Overrides the setting.",
+    ),
+    "queue_max_wait_ms": Variable(
+        ("RATE_LIMIT_MAX_WAIT_MS",), "Longest wait in the request queue of an account."
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),

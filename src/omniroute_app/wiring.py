@@ -7,19 +7,42 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from omniroute import __version__
+from omniroute.catalog.fitness import from_file
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.pipeline.admission import Admission
+from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.health_keeper import HealthKeeper
+from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
+from omniroute.pipeline.sharing import Sharing
+from omniroute.pipeline.slots import Turnstiles
 from omniroute.routing.health import Health
+from omniroute.routing.live import Live
+from omniroute.routing.measured import MOST_RESTORED, WINDOW_MS
+from omniroute.routing.policy import Policy
+from omniroute.routing.quotas import Quotas
+from omniroute.routing.resilience import (
+    BreakerRule,
+    Breakers,
+    Defaults,
+    RequestQueue,
+    Resilience,
+    WaitForCooldown,
+)
+from omniroute.storage.cache_table import CacheTable
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
+from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.gate import Gate
@@ -46,11 +69,40 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         database = await Database.open(database_url(settings), settings.data_dir, keys.box())
         stack.push_async_callback(database.close)
         journal = Journal(settings.data_dir / "journal")
-        drainer = await stack.enter_async_context(Drainer(journal, sql_sink(database)))
-        configuration = Configuration(database, found, spellings=settings.model_spellings)
+        sink = sql_sink(database)
+
+        async def recover() -> set[str]:
+            await journal.recover(sink)
+            return journal.processes()
+
+        holder = Holder(settings.data_dir, keys.machine_id)
+        stack.callback(holder.close)
+        vault = SqlVault(database, holder, recover, now_ms)
+        ledger = Ledger(now_ms, vault)
+        stack.push_async_callback(ledger.give_back, everything=True)
+        drainer = await stack.enter_async_context(Drainer(journal, sink))
+        await stack.enter_async_context(vault.kept(ledger.give_back))
+        configuration = Configuration(
+            database,
+            found,
+            spellings=settings.model_spellings,
+            fitness=from_file(settings.fitness_file) if settings.fitness_file else None,
+        )
         await configuration.load()
-        health = Health(now_ms)
-        ledger = Ledger()
+        policy = Policy(lambda: configuration.snapshot, _resilience(settings))
+        health = Health(now_ms, policy.profile)
+        configuration.watch(lambda _: health.retuned())
+        keeper = HealthKeeper(health, database)
+        await keeper.load(configuration.snapshot.connections)
+        await stack.enter_async_context(keeper)
+        quotas = Quotas(now_ms, policy.limit_policy)
+        live = Live.fresh(now_ms, health, quotas)
+        async with database.reading() as work:
+            live.measured.restore(await work.usage.recent(now_ms() - WINDOW_MS, MOST_RESTORED))
+        cache = ResponseCache(now_ms, CacheTable(database, now_ms), _cache_limits(settings))
+        async with database.reading() as work:
+            cache.know(await work.response_cache.names(now_ms()))
+        stack.push_async_callback(cache.settled)
         require_key = settings.require_api_key
         yield Engine(
             version=__version__,
@@ -63,13 +115,15 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 env_key=settings.api_key,
                 require_key=not settings.is_loopback_bind if require_key is None else require_key,
             ),
-            health=health,
+            live=live,
+            policy=policy,
             ledger=ledger,
             chat=ChatPipeline(
                 snapshot=lambda: configuration.snapshot,
-                health=health,
+                live=live,
                 ledger=ledger,
                 recall=Recall(now_ms),
+                answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,
                 gate=gate,
                 demo=DemoSender(),
@@ -77,7 +131,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 now_ms=now_ms,
                 new_seed=partial(secrets.randbits, 48),
                 limits=_limits(settings),
+                turnstiles=Turnstiles(policy, quotas, now_ms),
                 allow_private=_allow_private(settings),
+                patience=lambda: _patience(policy.settings.wait_for_cooldown),
             ),
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),
@@ -98,6 +154,41 @@ def _allow_private(settings: Settings) -> bool:
     # Whoever can configure a loopback gateway can reach this network without it.
     told = settings.allow_private_provider_urls
     return settings.is_loopback_bind if told is None else told
+
+
+def _cache_limits(settings: Settings) -> CacheLimits:
+    return CacheLimits(
+        entries=settings.semantic_cache_max_size,
+        bytes=settings.semantic_cache_max_bytes,
+        ttl_ms=settings.semantic_cache_ttl_ms,
+    )
+
+
+def _patience(rules: WaitForCooldown) -> Patience:
+    return Patience(rules.max_retries if rules.on else 0, rules.max_retry_wait_sec)
+
+
+def _resilience(settings: Settings) -> Defaults:
+    return Defaults(
+        settings=Resilience(
+            request_queue=RequestQueue(max_wait_ms=settings.queue_max_wait_ms),
+            provider_breaker=Breakers(
+                oauth=BreakerRule(
+                    failure_threshold=settings.breaker_oauth_threshold,
+                    reset_timeout_ms=settings.breaker_oauth_reset_ms,
+                ),
+                apikey=BreakerRule(
+                    failure_threshold=settings.breaker_api_key_threshold,
+                    reset_timeout_ms=settings.breaker_api_key_reset_ms,
+                ),
+            ),
+        ),
+        protect_api_keys=settings.protect_api_keys,
+        local_breaker=BreakerRule(
+            failure_threshold=settings.breaker_local_threshold,
+            reset_timeout_ms=settings.breaker_local_reset_ms,
+        ),
+    )
 
 
 def _limits(settings: Settings) -> Limits:

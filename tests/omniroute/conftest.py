@@ -8,12 +8,21 @@ import pytest
 from omniroute.caller import Caller
 from omniroute.chat import ChatRequest, Dialect, Message, Text
 from omniroute.dialects import CODECS
+from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.response_cache import ResponseCache
+from omniroute.pipeline.sharing import Sharing
+from omniroute.pipeline.slots import Turnstiles
 from omniroute.routing.health import Health
+from omniroute.routing.live import Live
+from omniroute.routing.policy import Policy
+from omniroute.routing.quotas import Quotas
+from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import FinishedRequest
 from omniroute.upstream.credentials import Credentials
@@ -96,12 +105,16 @@ def build_bench(
         clock[0] += int(seconds * 1000)
 
     records: list[FinishedRequest] = []
-    health, ledger, gate = Health(lambda: clock[0]), Ledger(), Script(answers)
+    policy = Policy(lambda: world, Defaults())
+    quotas = Quotas(lambda: clock[0], policy.limit_policy)
+    live = Live.fresh(lambda: clock[0], Health(lambda: clock[0]), quotas)
+    ledger, gate = Ledger(lambda: clock[0]), Script(answers)
     pipeline = ChatPipeline(
         snapshot=lambda: world,
-        health=health,
+        live=live,
         ledger=ledger,
         recall=Recall(lambda: clock[0]),
+        answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,
         gate=gate,
         demo=DemoSender(sleep),
@@ -109,10 +122,11 @@ def build_bench(
         now_ms=lambda: clock[0],
         new_seed=lambda: seed,
         limits=limits or Limits(),
+        turnstiles=Turnstiles(policy, quotas, lambda: clock[0], sleep),
         allow_private=True,
         sleep=sleep,
     )
-    return Bench(pipeline, gate, ledger, health, records, slept, clock)
+    return Bench(pipeline, gate, ledger, live.health, records, slept, clock)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command line: help that teaches, errors in one line, safe binds, the demo."""
 
+import json
 import os
 import subprocess
 import sys
@@ -24,11 +25,42 @@ def omniroute(
     )
 
 
-@pytest.mark.parametrize("command", ["", "serve", "mcp", "demo", "upstream"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "serve",
+        "mcp",
+        "demo",
+        "upstream",
+        "route",
+        "route simulate",
+        "route explain",
+        "route replay",
+    ],
+)
 def test_help_teaches(command: str) -> None:
     done = omniroute(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: omniroute" in done.stdout
+
+
+def test_decisions_on_the_terminal(gateway: Gateway) -> None:
+    def said(*arguments: str) -> str:
+        done = omniroute("route", *arguments, "--url", gateway.url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]}
+    reply = httpx.post(f"{gateway.url}/v1/chat/completions", json=body)
+    request_id = reply.headers["x-request-id"]
+    assert "1  demo/echo  account demo  $0.000000" in said("simulate", "demo/echo", "--seed", "4")
+    assert json.loads(said("simulate", "demo/echo", "--seed", "4", "--json"))["seed"] == 4
+    assert "Outcome: completed" in said("explain", request_id)
+    assert "bit for bit" in said("replay", request_id)
+    assert "bit for bit" in said("replay", request_id, "--against", "current")
+    done = omniroute("route", "replay", "nobody-knows", "--url", gateway.url)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 REFUSALS = {
@@ -46,6 +78,11 @@ REFUSALS = {
         "postgresql://",
     ),
     "no gateway to talk to": (["demo", "--url", "http://127.0.0.1:9"], {}, "Start one with"),
+    "no gateway to explain": (
+        ["route", "explain", "x", "--url", "http://127.0.0.1:9"],
+        {},
+        "Start one with",
+    ),
 }
 
 

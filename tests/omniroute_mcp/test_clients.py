@@ -58,6 +58,7 @@ async def test_every_transport_lists_and_calls(
             assert explained.structured_content["decision"]["providerSelected"] == "demo"
 
 
+ROUTED = "the id of a request that was really made"
 SUCCESSES: dict[str, dict[str, Any]] = {
     "omniroute_get_health": {},
     "omniroute_list_combos": {"includeMetrics": True},
@@ -65,6 +66,7 @@ SUCCESSES: dict[str, dict[str, Any]] = {
     "omniroute_route_request": HELLO,
     "omniroute_simulate_route": {"model": "demo/echo", "promptTokenEstimate": 100},
     "omniroute_explain_route": {"requestId": "nobody-knows"},
+    "omniroute_replay_route": {"requestId": ROUTED},
 }
 
 
@@ -76,10 +78,14 @@ def test_every_tool_has_an_example() -> None:
 async def test_results_fit_the_declared_schema(gateway: Gateway, name: str) -> None:
     async with Client(f"{gateway.url}/api/mcp/stream") as client:
         tool = next(t for t in (await client.list_tools()).tools if t.name == name)
-        result = await client.call_tool(name, SUCCESSES[name])
+        arguments = SUCCESSES[name]
+        if arguments.get("requestId") == ROUTED:
+            routed = await client.call_tool("omniroute_route_request", HELLO)
+            arguments = {"requestId": routed.structured_content["routing"]["requestId"]}
+        result = await client.call_tool(name, arguments)
     assert not result.is_error
     assert tool.output_schema is not None
-    validator_for(tool.input_schema).validate(SUCCESSES[name])
+    validator_for(tool.input_schema).validate(arguments)
     validator_for(tool.output_schema).validate(result.structured_content)
     assert tool.annotations is not None
     assert tool.annotations.read_only_hint is (name != "omniroute_route_request")

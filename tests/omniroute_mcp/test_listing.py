@@ -15,12 +15,8 @@ from omniroute_mcp.tools import TOOLS
 LISTED = {tool.name: tool for tool in tools_page(None).tools}
 
 
-@pytest.mark.parametrize(
-    ("page", "sizes"), {1: [1] * 6, 4: [4, 2], 6: [6], 50: [6]}.items(), ids=str
-)
-def test_pages_hold_every_tool_once(
-    monkeypatch: pytest.MonkeyPatch, page: int, sizes: list[int]
-) -> None:
+@pytest.mark.parametrize("page", [1, 4, len(TOOLS), 50])
+def test_pages_hold_every_tool_once(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
     monkeypatch.setattr(listing, "PAGE", page)
     pages: list[list[str]] = []
     cursor = None
@@ -28,7 +24,8 @@ def test_pages_hold_every_tool_once(
         found = tools_page(cursor)
         pages.append([tool.name for tool in found.tools])
         cursor = found.next_cursor
-    assert [len(names) for names in pages] == sizes
+    assert all(len(names) == page for names in pages[:-1])
+    assert 0 < len(pages[-1]) <= page
     assert [name for names in pages for name in names] == list(TOOLS)
 
 

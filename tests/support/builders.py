@@ -4,9 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniroute.chat import ChatRequest
+from omniroute.routing.affinity import Affinity
+from omniroute.routing.healing import SelfHealing
+from omniroute.routing.health import HealthView
+from omniroute.routing.measured import Measured
+from omniroute.routing.rotation import Rotation
 from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.routing.world import LiveWorld
 from omniroute.storage.records import (
     ApiKey,
+    BudgetRow,
     Combo,
     ComboStep,
     Connection,
@@ -59,6 +66,7 @@ def snapshot(
     mappings: Sequence[ModelMapping] = (),
     custom_models: Sequence[CustomModel] = (),
     spellings: bool = True,
+    budgets: Sequence[BudgetRow] = (),
     **settings: Any,
 ) -> Snapshot:
     """Configuration version 1."""
@@ -73,7 +81,23 @@ def snapshot(
         mappings=mappings,
         custom_models=custom_models,
         spellings=spellings,
+        budgets=budgets,
     )
+
+
+def quiet(health: HealthView, **known: Any) -> LiveWorld:
+    """A world in which nothing has happened but what `health` and `known` say."""
+
+    def now_ms() -> int:
+        return health.now_ms
+
+    parts = {
+        "measured": Measured(now_ms),
+        "rotation": Rotation(),
+        "affinity": Affinity(now_ms),
+        "self_healing": SelfHealing(now_ms),
+    }
+    return LiveWorld(health=health, **{**parts, **known})
 
 
 def asking(*, include_usage: bool = False, model: str = "") -> ChatRequest:

@@ -57,6 +57,13 @@ def known_models(provider_id: str) -> tuple[Model, ...]:
     )
 
 
+@lru_cache(maxsize=4096)
+def context_tokens(provider_id: str, model: str) -> int | None:
+    """The context window of a model at a provider; None when unknown."""
+    listed = (row for row in known_models(provider_id) if row.id == model)
+    return next((row.context_tokens for row in listed), None)
+
+
 @lru_cache(maxsize=1)
 def providers_by_model() -> dict[str, tuple[str, ...]]:
     """Provider ids by bare model id, over the whole catalogue."""

@@ -29,13 +29,14 @@ class Rate(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """Rates of one model, one per disjoint usage bucket."""
+    """Rates of one model, one per disjoint usage bucket. `reasoning` None costs like output."""
 
     input: Rate
     output: Rate
     cache_read: Rate
     cache_write: Rate
     cache_write_1h: Rate
+    reasoning: Rate | None = None
 
     def cost_micro_usd(self, usage: Usage) -> int:
         """Cost of a call, rounded up to whole micro-USD: a ledger never undercounts."""
@@ -45,7 +46,8 @@ class Price(Struct, frozen=True, kw_only=True):
             + usage.cache_read_tokens * self.cache_read.at(total)
             + usage.cache_write_tokens * self.cache_write.at(total)
             + usage.cache_write_1h_tokens * self.cache_write_1h.at(total)
-            + usage.total_output_tokens * self.output.at(total)
+            + usage.output_tokens * self.output.at(total)
+            + usage.reasoning_tokens * (self.reasoning or self.output).at(total)
         )
         return -(-pico // PICO_PER_MICRO)
 

@@ -22,7 +22,11 @@ from omniroute.errors import (
     ValidationFailed,
 )
 from omniroute.http.access import Access, route_class
+from omniroute.http.budget_routes import BUDGETS
+from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import chat_router
+from omniroute.http.combo_routes import COMBOS
+from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
 from omniroute.http.errors import internal_facts, retry_headers, status_of
@@ -31,7 +35,9 @@ from omniroute.http.management import MANAGEMENT
 from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
+from omniroute.http.pricing_routes import PRICING
 from omniroute.http.reply import ChatSurface
+from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.operations.background import BackgroundResponses
@@ -69,7 +75,13 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *OLLAMA_ROUTES,
             count_tokens_route,
             *MANAGEMENT,
+            *COMBOS,
             *MODEL_NAMES,
+            *DECISIONS,
+            *BUDGETS,
+            *CACHE,
+            *PRICING,
+            *RESILIENCE,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

@@ -11,6 +11,7 @@ from omniroute.errors import (
     Conflict,
     Disabled,
     Forbidden,
+    IdempotencyMismatch,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -27,6 +28,7 @@ from omniroute.errors import (
 
 STATUS: Mapping[type[OmniRouteError], int] = {
     InvalidRequest: 400,
+    IdempotencyMismatch: 422,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,

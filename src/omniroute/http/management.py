@@ -12,7 +12,7 @@ from omniroute.caller import Caller
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.health_page import HealthPage, health_page
 from omniroute.http.problems import delete, get, patch, post, put
-from omniroute.operations import combos, connections, health, keys, nodes, routes, settings
+from omniroute.operations import connections, health, keys, nodes, settings
 from omniroute.operations.account_models import AccountModels, account_models
 
 
@@ -38,12 +38,6 @@ class OneNode(Struct, frozen=True):
     """One provider node."""
 
     node: nodes.NodeView
-
-
-class Combos(Struct, frozen=True):
-    """All combos."""
-
-    combos: list[combos.ComboView]
 
 
 class Keys(Struct, frozen=True, rename="camel"):
@@ -180,35 +174,6 @@ async def delete_node(engine: TheEngine, operator: Operator, node_id: FromPath[s
     return Success()
 
 
-@get("/api/combos", tags=["Combos"], operation_id="list_combos")
-async def list_combos(engine: TheEngine, operator: Operator) -> Combos:
-    """All combos, by sort order."""
-    return Combos(await combos.all_combos(engine, operator))
-
-
-@post("/api/combos", tags=["Combos"], operation_id="create_combo")
-async def create_combo(
-    engine: TheEngine, operator: Operator, data: JSONBody[combos.ComboInput]
-) -> combos.ComboView:
-    """Add a combo; it answers as a model from the next request on."""
-    return await combos.create_combo(engine, operator, data)
-
-
-@get("/api/combos/{combo_id:str}", tags=["Combos"], operation_id="get_combo")
-async def get_combo(
-    engine: TheEngine, operator: Operator, combo_id: FromPath[str]
-) -> combos.ComboView:
-    """One combo."""
-    return await combos.get_combo(engine, operator, combo_id)
-
-
-@delete("/api/combos/{combo_id:str}", status_code=200, tags=["Combos"], operation_id="delete_combo")
-async def delete_combo(engine: TheEngine, operator: Operator, combo_id: FromPath[str]) -> Success:
-    """Delete a combo."""
-    await combos.delete_combo(engine, operator, combo_id)
-    return Success()
-
-
 Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
 Offset = Annotated[int, QueryParameter(ge=0)]
 
@@ -240,22 +205,6 @@ async def delete_key(engine: TheEngine, operator: Operator, key_id: FromPath[str
     """Delete a gateway key; it stops working at once."""
     await keys.delete_key(engine, operator, key_id)
     return Message("Key deleted")
-
-
-@get("/api/routes/{request_id:str}", tags=["Decisions"], operation_id="explain_route")
-async def explain(
-    engine: TheEngine, operator: Operator, request_id: FromPath[str]
-) -> routes.Explanation:
-    """Why a past request went where it went, by the id from its `X-Request-Id` header."""
-    return await routes.explain_route(engine, operator, routes.ExplainQuery(request_id))
-
-
-@post("/api/routes/simulate", status_code=200, tags=["Decisions"], operation_id="simulate_route")
-async def simulate(
-    engine: TheEngine, operator: Operator, data: JSONBody[routes.SimulateQuery]
-) -> routes.Simulation:
-    """The plan a request would get right now; nothing is sent."""
-    return await routes.simulate_route(engine, operator, data)
 
 
 @get("/api/settings", tags=["Settings"], operation_id="get_settings")
@@ -304,16 +253,10 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     update_node,
     get_node,
     delete_node,
-    list_combos,
-    create_combo,
-    get_combo,
-    delete_combo,
     list_keys,
     create_key,
     get_key,
     delete_key,
-    explain,
-    simulate,
     get_settings,
     change_settings,
     front_page,

@@ -15,6 +15,7 @@ from omniroute.chat import ChatRequest
 from omniroute.dialects.codec import ClientCodec
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
+from omniroute.http.deadlines import deadline_ms
 from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
 from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
 from omniroute.operations import chat
@@ -155,6 +156,8 @@ class ChatResponse(ASGIResponse):
             body=self._request_body,
             headers=headers,
             pinned_connection=headers.get("x-omniroute-connection"),
+            path=scope["path"],
+            deadline_ms=deadline_ms(headers, engine.now_ms()),
         )
         if streaming:
             answer = await chat.stream_bytes(engine, call)
@@ -201,8 +204,9 @@ def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:
     return {
         "x-omniroute-provider": head.provider_alias,
         "x-omniroute-model": head.chosen.model,
-        "x-omniroute-cache": "MISS",
-        "x-omniroute-cache-hit": "false",
+        "x-omniroute-cache": "HIT" if head.source == "cache" else "MISS",
+        "x-omniroute-cache-hit": "true" if head.source == "cache" else "false",
+        **({"x-omniroute-idempotent": "true"} if head.source == "idempotency" else {}),
         "x-omniroute-latency-ms": str(receipt.latency_ms if receipt else 0),
         "x-omniroute-tokens-in": str(receipt.input_tokens if receipt else 0),
         "x-omniroute-tokens-out": str(receipt.output_tokens if receipt else 0),

@@ -1,70 +1,73 @@
-"""Combos: named lists of targets that answer as one model."""
+"""Combos: named lists of targets that answer as one model. Source: 02 §7."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
-from omniroute.storage.records import Combo, ComboStep, ModelStep, Step
+from omniroute.operations.combo_steps import StepInput, StepText, require_no_cycle, steps_of
+from omniroute.operations.inputs import field_problem
+from omniroute.routing.combo_config import (
+    CompressionMode,
+    StrategyName,
+    read_config,
+    tier_problems,
+)
+from omniroute.storage.database import Work
+from omniroute.storage.records import Combo, ComboStep, Step
 
-MAX_DEPTH = 3
 NAME_PATTERN = r"^[A-Za-z0-9_/.\-\[\] ]+$"
-
-StrategyName = Literal[
-    "priority",
-    "weighted",
-    "round-robin",
-    "context-relay",
-    "fill-first",
-    "p2c",
-    "random",
-    "least-used",
-    "cost-optimized",
-    "reset-aware",
-    "strict-random",
-    "auto",
-    "lkgp",
-    "context-optimized",
-]
-
-
-class StepInput(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A step as written by an operator: a model, or a reference to another combo."""
-
-    kind: Literal["model", "combo-ref"] | None = None
-    model: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
-    combo_name: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    provider: Annotated[str, Meta(max_length=120)] | None = None
-    provider_id: Annotated[str, Meta(max_length=120)] | None = None
-    connection_id: Annotated[str, Meta(max_length=200)] | None = None
-    id: Annotated[str, Meta(max_length=200)] | None = None
-    weight: Annotated[float, Meta(ge=0, le=100)] = 0
-    label: Annotated[str, Meta(max_length=200)] | None = None
-    tags: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=20)] = []
-
-
-StepText = Annotated[str, Meta(min_length=1, max_length=300)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=NAME_PATTERN)]
+Providers = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=1000)]
+SystemMessage = Annotated[str, Meta(max_length=50_000)]
+Regex = Annotated[str, Meta(max_length=1_000)]
+ContextLength = Annotated[int, Meta(ge=1_000, le=2_000_000)]
 
 
 class ComboInput(Struct, frozen=True, kw_only=True):
     """A new combo. Keys as in 02 §7.2."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=NAME_PATTERN)]
+    name: Name
     models: list[StepText | StepInput] = []
     strategy: StrategyName = "priority"
     config: dict[str, Any] = {}
-    allowed_providers: Annotated[
-        list[Annotated[str, Meta(max_length=200)]], Meta(max_length=1000)
-    ] = msgspec.field(default_factory=list, name="allowedProviders")
-    system_message: Annotated[str, Meta(max_length=50_000)] | None = None
-    tool_filter_regex: Annotated[str, Meta(max_length=1_000)] | None = None
+    allowed_providers: Providers = msgspec.field(default_factory=list, name="allowedProviders")
+    system_message: SystemMessage | None = None
+    tool_filter_regex: Regex | None = None
     context_cache_protection: bool = False
-    context_length: Annotated[int, Meta(ge=1_000, le=2_000_000)] | None = None
+    context_length: ContextLength | None = None
+
+
+class ComboChange(Struct, frozen=True, kw_only=True):
+    """What to change of a combo; the rest stays. `compressionOverride` becomes the combo's
+    `config.compressionMode`, and an empty one removes that."""
+
+    name: Name | UnsetType = UNSET
+    models: list[StepText | StepInput] | UnsetType = UNSET
+    strategy: StrategyName | UnsetType = UNSET
+    config: dict[str, Any] | UnsetType = UNSET
+    allowed_providers: Providers | UnsetType = msgspec.field(default=UNSET, name="allowedProviders")
+    system_message: SystemMessage | UnsetType | None = UNSET
+    tool_filter_regex: Regex | UnsetType | None = UNSET
+    context_cache_protection: bool | UnsetType = UNSET
+    context_length: ContextLength | UnsetType | None = UNSET
+    is_active: bool | UnsetType = msgspec.field(default=UNSET, name="isActive")
+    compression_override: CompressionMode | str | UnsetType = msgspec.field(
+        default=UNSET, name="compressionOverride"
+    )
+
+
+class ComboOrder(Struct, frozen=True, kw_only=True, rename="camel"):
+    """All or some combos, in the order they shall have."""
+
+    combo_ids: Annotated[list[str], Meta(min_length=1, max_length=1_000)]
 
 
 class ComboView(Struct, frozen=True, kw_only=True):
@@ -95,20 +98,14 @@ async def create_combo(engine: Engine, caller: Caller, new: ComboInput) -> Combo
         InvalidRequest: the name is taken, or references form a cycle or nest too deep.
         ValidationFailed: a field or step is not valid.
     """
-    name = new.name.strip()
-    if not name:
-        raise ValidationFailed([("name", "must not be blank")])
-    _require_regex(new.tool_filter_regex)
     now = iso(engine.now_ms())
     async with engine.configuration.change() as work:
         stored = await work.combos.list()
-        if any(combo.name == name for combo in stored):
-            raise InvalidRequest(f"A combo named '{name}' already exists.", param="name")
         combo = Combo(
             id=engine.new_id(),
-            name=name,
+            name=_fresh_name(new.name, stored),
             strategy=new.strategy,
-            steps=_steps(name, new.models, {combo.name for combo in stored}),
+            steps=steps_of(new.name.strip(), new.models, {row.name for row in stored}),
             config=new.config,
             allowed_providers=tuple(new.allowed_providers),
             system_message=new.system_message,
@@ -119,9 +116,63 @@ async def create_combo(engine: Engine, caller: Caller, new: ComboInput) -> Combo
             created_at=now,
             updated_at=now,
         )
-        _require_no_cycle(combo, {row.name: row for row in stored})
+        _require_sound(combo, stored)
         await work.combos.save(combo)
     return view(combo)
+
+
+async def change_combo(
+    engine: Engine, caller: Caller, combo_id: str, change: ComboChange
+) -> ComboView:
+    """Change what is named of a combo. A new name is written into whatever refers to it.
+
+    Raises:
+        NotFound: there is none with this id.
+        InvalidRequest: the name is taken, or references form a cycle or nest too deep.
+        ValidationFailed: nothing is named, or a field or step is not valid.
+    """
+    said = {
+        name: value
+        for name in change.__struct_fields__
+        if (value := getattr(change, name)) is not UNSET
+    }
+    if not said:
+        raise ValidationFailed([("", "at least one field is needed")])
+    async with engine.configuration.change() as work:
+        stored = {row.id: row for row in await work.combos.list()}
+        old = stored.pop(combo_id, None)
+        if old is None:
+            raise NotFound(f"There is no combo with the id '{combo_id}'.")
+        others = tuple(stored.values())
+        combo = _changed(old, said, others, iso(engine.now_ms()))
+        if combo.name != old.name:
+            others = await _renamed(work, old.name, combo.name, others)
+        _require_sound(combo, others)
+        await work.combos.save(combo)
+    return view(combo)
+
+
+async def reorder_combos(engine: Engine, caller: Caller, order: ComboOrder) -> list[ComboView]:
+    """Put combos in an order; those that are not named follow as they were.
+
+    Raises:
+        ValidationFailed: an id is unknown or named twice.
+    """
+    wanted = order.combo_ids
+    async with engine.configuration.change() as work:
+        stored = {row.id: row for row in await work.combos.list()}
+        problems = [
+            (f"comboIds.{at}", "is named twice" if one in wanted[:at] else "is no combo's id")
+            for at, one in enumerate(wanted)
+            if one not in stored or one in wanted[:at]
+        ]
+        if problems:
+            raise ValidationFailed(problems)
+        named = [stored.pop(one) for one in wanted]
+        for place, combo in enumerate([*named, *stored.values()], start=1):
+            if combo.sort_order != place:
+                await work.combos.save(replace(combo, sort_order=place))
+    return await all_combos(engine, caller)
 
 
 async def get_combo(engine: Engine, caller: Caller, combo_id: str) -> ComboView:
@@ -176,162 +227,67 @@ def view(combo: Combo) -> ComboView:
     )
 
 
-def _steps(combo_name: str, written: list[str | StepInput], combos: set[str]) -> tuple[Step, ...]:
-    return tuple(
-        _step(combo_name, place, entry, combos) for place, entry in enumerate(written, start=1)
-    )
+def _changed(old: Combo, said: Mapping[str, Any], others: Sequence[Combo], now: str) -> Combo:
+    fields = {
+        name: tuple(value) if name == "allowed_providers" else value
+        for name, value in said.items()
+        if name not in ("models", "name", "compression_override")
+    }
+    name = _fresh_name(said["name"], others) if "name" in said else old.name
+    if "models" in said:
+        fields["steps"] = steps_of(name, said["models"], {row.name for row in others})
+    mode = said.get("compression_override")
+    if mode is not None:
+        config = dict(fields.get("config", old.config))
+        config.pop("compressionMode", None)
+        fields["config"] = {**config, "compressionMode": mode} if mode else config
+    return replace(old, name=name, updated_at=now, **fields)
 
 
-def _step(combo_name: str, place: int, entry: str | StepInput, combos: set[str]) -> Step:
-    """Every form an operator may write becomes a model step or a reference (02 §7.2)."""
-    step = StepInput(model=entry) if isinstance(entry, str) else entry
-    provider = step.provider_id or step.provider
-    referred = step.combo_name if step.kind == "combo-ref" else None
-    if step.kind is None and provider is None and step.model in {*combos, combo_name}:
-        referred = step.model
-    field = f"models.{place - 1}"
-    if step.kind == "combo-ref" and referred is None:
-        raise ValidationFailed([(f"{field}.comboName", "is required")])
-    if referred is not None:
-        return ComboStep(
-            id=step.id or _step_id(combo_name, "ref", place, referred),
-            combo_name=referred,
-            weight=step.weight,
-            label=step.label,
+async def _renamed(work: Work, old: str, new: str, others: Sequence[Combo]) -> tuple[Combo, ...]:
+    """The other combos with their references following a new name."""
+    found: list[Combo] = []
+    for combo in others:
+        steps = tuple(
+            replace(step, combo_name=new)
+            if isinstance(step, ComboStep) and step.combo_name == old
+            else step
+            for step in combo.steps
         )
-    if not step.model:
-        raise ValidationFailed([(f"{field}.model", "is required")])
-    model = f"{provider}/{step.model}" if provider and "/" not in step.model else step.model
-    target = f"{model}-{step.connection_id}" if step.connection_id else model
-    return ModelStep(
-        id=step.id or _step_id(combo_name, "model", place, target),
-        model=model,
-        provider_id=provider or (model.split("/", 1)[0] if "/" in model else None),
-        connection_id=step.connection_id,
-        weight=step.weight,
-        label=step.label,
-        tags=tuple(step.tags),
-    )
+        if steps != combo.steps:
+            combo = replace(combo, steps=steps)
+            await work.combos.save(combo)
+        found.append(combo)
+    for alias, target in (await work.model_names.aliases()).items():
+        if target == old:
+            await work.model_names.set_alias(alias, new)
+    return tuple(found)
 
 
-def _step_id(combo_name: str, kind: str, place: int, target: str) -> str:
-    return f"{_slug(combo_name)}-{kind}-{place}-{_slug(target)}"[:200]
+def _fresh_name(written: str, others: Sequence[Combo]) -> str:
+    name = written.strip()
+    if not name:
+        raise ValidationFailed([("name", "must not be blank")])
+    if any(combo.name == name for combo in others):
+        raise InvalidRequest(f"A combo named '{name}' already exists.", param="name")
+    return name
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def _require_regex(pattern: str | None) -> None:
-    if pattern is None:
-        return
+def _require_sound(combo: Combo, others: Sequence[Combo]) -> None:
+    """Refuse what could be stored and not be used."""
+    if combo.tool_filter_regex is not None:
+        try:
+            re.compile(combo.tool_filter_regex)
+        except re.error as error:
+            problem = ("tool_filter_regex", f"does not compile: {error}")
+            raise ValidationFailed([problem]) from error
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValidationFailed([("tool_filter_regex", f"does not compile: {error}")]) from error
-
-
-def _require_no_cycle(combo: Combo, stored: dict[str, Combo]) -> None:
-    known = {**stored, combo.name: combo}
-
-    def walk(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise InvalidRequest(f"Combo '{name}' refers to itself.", param="models")
-        if len(path) > MAX_DEPTH:
-            raise InvalidRequest(
-                f"Combo '{combo.name}' nests deeper than {MAX_DEPTH} levels.", param="models"
-            )
-        for step in known[name].steps if name in known else ():
-            if isinstance(step, ComboStep):
-                walk(step.combo_name, (*path, name))
-
-    walk(combo.name, ())
-
-
-class CombosQuery(Struct, frozen=True, rename="camel"):
-    """What to list.
-
-    Attributes:
-        include_metrics: add requests, success rate, latency and cost of each combo.
-    """
-
-    include_metrics: bool = False
-
-
-class ListedStep(Struct, frozen=True):
-    """One step; provider `combo` stands for another combo."""
-
-    provider: str
-    model: str
-    priority: float
-
-
-class ComboMetrics(Struct, frozen=True, rename="camel"):
-    """Measured over the last 24 hours. `success_rate` is 0-1, cost is USD."""
-
-    request_count: int
-    success_rate: float | None
-    avg_latency_ms: float | None
-    total_cost: float
-
-
-class ListedCombo(Struct, frozen=True, kw_only=True):
-    """One combo with its steps in order."""
-
-    id: str
-    name: str
-    models: tuple[ListedStep, ...]
-    strategy: str
-    enabled: bool
-    metrics: ComboMetrics | UnsetType = UNSET
-
-
-class CombosList(Struct, frozen=True):
-    """All combos."""
-
-    combos: tuple[ListedCombo, ...]
-
-
-DAY_MS = 86_400_000
-
-
-async def list_combos(engine: Engine, caller: Caller, query: CombosQuery) -> CombosList:
-    """The configured combos, optionally with what was measured about them."""
-    combos = sorted(engine.snapshot.combos.values(), key=lambda row: row.sort_order)
-    listed: list[ListedCombo] = []
-    for combo in combos:
-        metrics: ComboMetrics | UnsetType = UNSET
-        if query.include_metrics:
-            metrics = await _metrics(engine, combo.name)
-        listed.append(
-            ListedCombo(
-                id=combo.id,
-                name=combo.name,
-                models=tuple(
-                    _listed_step(step, place) for place, step in enumerate(combo.steps, start=1)
-                ),
-                strategy=combo.strategy,
-                enabled=combo.is_active,
-                metrics=metrics,
-            )
-        )
-    return CombosList(tuple(listed))
-
-
-def _listed_step(step: Step, place: int) -> ListedStep:
-    if isinstance(step, ComboStep):
-        return ListedStep("combo", step.combo_name, place)
-    return ListedStep(step.provider_id or "unknown", step.model, place)
-
-
-async def _metrics(engine: Engine, combo: str) -> ComboMetrics:
-    await engine.journal.flush()
-    async with engine.database.reading() as work:
-        sums = await work.usage.totals(engine.now_ms() - DAY_MS, combo=combo)
-    tried = sums.requests
-    return ComboMetrics(
-        request_count=tried,
-        success_rate=(tried - sums.failures) / tried if tried else None,
-        avg_latency_ms=sums.latency_ms / tried if tried else None,
-        total_cost=sums.cost_micro_usd / 1e6,
-    )
+        config = read_config(combo.config)
+    except msgspec.ValidationError as error:
+        field, message = field_problem(str(error))
+        raise ValidationFailed([(f"config.{field}".rstrip("."), message)]) from error
+    if config.composite_tiers is not None:
+        problems = tier_problems(config.composite_tiers, [step.id for step in combo.steps])
+        if problems:
+            raise ValidationFailed(problems)
+    require_no_cycle(combo, {row.name: row for row in others})

@@ -109,6 +109,7 @@ async def create_connection(engine: Engine, caller: Caller, new: ConnectionInput
         )
         await work.connections.save(connection)
     engine.health.forget(connection.id)
+    engine.live.quotas.forget(connection.id)
     return msgspec.structs.replace(_view(engine, connection), api_key=UNSET)
 
 
@@ -128,6 +129,7 @@ async def delete_connection(engine: Engine, caller: Caller, connection_id: str) 
     async with engine.configuration.change() as work:
         await work.connections.delete(connection_id)
     engine.health.forget(connection_id)
+    engine.live.quotas.forget(connection_id)
 
 
 def _known(engine: Engine, connection_id: str) -> Connection:

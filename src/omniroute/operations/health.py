@@ -11,7 +11,6 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
-from omniroute.routing.health import BREAKER_RESET_MS
 
 
 class MemoryUsage(Struct, frozen=True, rename="camel"):
@@ -105,9 +104,7 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             state=row.state(now_ms),
             failure_count=row.failures,
             last_failure=iso(row.last_failure_ms) if row.last_failure_ms else None,
-            retry_after_ms=max(0, row.last_failure_ms + BREAKER_RESET_MS - now_ms)
-            if row.tripped
-            else 0,
+            retry_after_ms=max(0, row.half_open_at_ms - now_ms) if row.tripped else 0,
         )
         for provider, row in sorted(view.breakers.items())
     )

@@ -35,10 +35,11 @@ def convert_input(kind: type[InputT], value: Any) -> InputT:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ValidationFailed([_problem(str(error))]) from error
+        raise ValidationFailed([field_problem(str(error))]) from error
 
 
-def _problem(text: str) -> tuple[str, str]:
+def field_problem(text: str) -> tuple[str, str]:
+    """The dotted field and the message in what msgspec says about bad data."""
     found = _PATH.match(text)
     message = found["message"] if found else text
     path = (found["path"] or "" if found else "").replace("[...]", "")

@@ -11,8 +11,7 @@ from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.pipeline.estimate import price_for
-from omniroute.routing.plan import model_allowed
+from omniroute.routing.permission import model_allowed
 from omniroute.routing.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import Connection
@@ -195,7 +194,7 @@ async def list_models_catalog(engine: Engine, caller: Caller, query: ModelsQuery
                 continue
             blocked = [view.blocked(provider_id, account.id, model) for account in accounts]
             probing = view.breaker(provider_id) == "HALF_OPEN"
-            price = price_for(row, model)
+            price = snapshot.price(provider_id, model)
             models.append(
                 CatalogModel(
                     id=name,

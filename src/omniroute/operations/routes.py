@@ -1,77 +1,12 @@
-"""Why requests go where they go: the plan before, and the stored trace after."""
+"""Why a request went where it went: the stored decision as text and as data."""
 
 import msgspec
 from msgspec import Struct
 
 from omniroute.caller import Caller
-from omniroute.catalog.prices import Price
-from omniroute.chat import ChatRequest, Usage
 from omniroute.engine import Engine
-from omniroute.errors import InvalidRequest, NotFound
-from omniroute.pipeline.estimate import DEFAULT_OUTPUT_TOKENS, price_for
-from omniroute.pipeline.exchange import ChatCall
-from omniroute.routing.plan import Plan, refusal
+from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import RouteTrace
-
-MAX_PROMPT_TOKENS = 1_000_000_000
-
-
-class SimulateQuery(Struct, frozen=True, rename="camel"):
-    """What to plan.
-
-    Attributes:
-        model: model, combo or `auto`.
-        prompt_token_estimate: how many tokens the prompt has.
-        combo: a combo, by name or id, to plan instead of `model`.
-    """
-
-    model: str
-    prompt_token_estimate: float
-    combo: str | None = None
-
-
-class SimulatedStep(Struct, frozen=True, rename="camel"):
-    """One candidate of the plan. `estimated_cost` is USD for the prompt, None when unpriced."""
-
-    provider: str
-    model: str
-    connection: str
-    probability: float
-    estimated_cost: float | None
-    health_status: str
-    quota_available: float
-    reasons: tuple[str, ...]
-
-
-class FallbackTree(Struct, frozen=True, rename="camel"):
-    """What comes after what. Costs are USD bounds: prompt only, and prompt plus longest answer."""
-
-    primary: str
-    fallbacks: tuple[str, ...]
-    worst_case_cost: float | None
-    best_case_cost: float | None
-
-
-class ExcludedTarget(Struct, frozen=True, rename="camel"):
-    """A candidate the plan leaves out, and why. `until` is epoch milliseconds."""
-
-    provider: str
-    model: str
-    connection: str | None
-    reason: str
-    until: int | None
-
-
-class Simulation(Struct, frozen=True, rename="camel"):
-    """The planner's own plan for a request, nothing sent."""
-
-    simulated_path: tuple[SimulatedStep, ...]
-    fallback_tree: FallbackTree
-    excluded: tuple[ExcludedTarget, ...]
-    combo: str | None
-    strategy: str
-    snapshot_version: int
-    notes: tuple[str, ...]
 
 
 class ExplainQuery(Struct, frozen=True, rename="camel"):
@@ -92,10 +27,11 @@ class Fallback(Struct, frozen=True, rename="camel"):
 
 
 class Factor(Struct, frozen=True, rename="camel"):
-    """One recorded factor of a score."""
+    """One recorded factor of a score; `value` is null when nothing was measured, and then the
+    mean of the other candidates contributes."""
 
     name: str
-    value: float
+    value: float | None
     weight: float
     contribution: float
 
@@ -123,88 +59,6 @@ class Explanation(Struct, frozen=True, rename="camel", omit_defaults=True):
     trace: RouteTrace | None = None
 
 
-async def simulate_route(engine: Engine, caller: Caller, query: SimulateQuery) -> Simulation:
-    """The plan a request would get right now.
-
-    Raises:
-        InvalidRequest: the model is unknown, or has no account.
-        TargetsUnavailable: nothing could be tried; says why.
-        NotFound: there is no such combo.
-    """
-    model = query.model
-    if query.combo is not None:
-        model = _combo_name(engine, query.combo)
-    if not 0 <= query.prompt_token_estimate <= MAX_PROMPT_TOKENS:
-        raise InvalidRequest(
-            f"'promptTokenEstimate' must be 0 to {MAX_PROMPT_TOKENS}.", param="promptTokenEstimate"
-        )
-    call = ChatCall(
-        request_id="simulation", caller=caller, request=ChatRequest(model=model, messages=())
-    )
-    snapshot, made = engine.chat.plan(call)
-    if not made.candidates:
-        raise refusal(made, snapshot)
-    prompt = int(query.prompt_token_estimate)
-    return _simulation(engine, made, prompt)
-
-
-def _combo_name(engine: Engine, combo: str) -> str:
-    for stored in engine.snapshot.combos.values():
-        if combo in (stored.name, stored.id):
-            return stored.name
-    raise NotFound(f"There is no combo '{combo}'.", param="combo")
-
-
-def _simulation(engine: Engine, made: Plan, prompt_tokens: int) -> Simulation:
-    providers = engine.snapshot.providers
-    view = engine.health.view()
-    least = Usage(input_tokens=prompt_tokens)
-    most = Usage(input_tokens=prompt_tokens, output_tokens=DEFAULT_OUTPUT_TOKENS)
-    prices = [price_for(providers[row.provider], row.model) for row in made.candidates]
-    names = [f"{row.provider}/{row.model}" for row in made.candidates]
-    known = [price for price in prices if price is not None]
-    steps = tuple(
-        SimulatedStep(
-            provider=row.provider,
-            model=row.model,
-            connection=row.connection,
-            # The order is certain: everything after the first is only reached by its failure.
-            probability=1.0 if place == 0 else 0.0,
-            estimated_cost=_usd(price, least),
-            health_status=view.breaker(row.provider),
-            quota_available=100.0,
-            reasons=row.reasons,
-        )
-        for place, (row, price) in enumerate(zip(made.candidates, prices, strict=True))
-    )
-    tree = FallbackTree(
-        primary=names[0],
-        fallbacks=tuple(names[1:]),
-        worst_case_cost=max((_usd_of(price, most) for price in known), default=None),
-        best_case_cost=min((_usd_of(price, least) for price in known), default=None),
-    )
-    return Simulation(
-        simulated_path=steps,
-        fallback_tree=tree,
-        excluded=tuple(
-            ExcludedTarget(row.provider, row.model, row.connection, row.reason, row.until_ms)
-            for row in made.excluded
-        ),
-        combo=made.combo,
-        strategy=made.strategy,
-        snapshot_version=made.snapshot_version,
-        notes=made.notes,
-    )
-
-
-def _usd(price: Price | None, usage: Usage) -> float | None:
-    return None if price is None else _usd_of(price, usage)
-
-
-def _usd_of(price: Price, usage: Usage) -> float:
-    return round(price.cost_micro_usd(usage) / 1e6, 6)
-
-
 async def explain_route(engine: Engine, caller: Caller, query: ExplainQuery) -> Explanation:
     """Why a past request went where it went. Operators see all requests, others their own.
 
@@ -219,12 +73,13 @@ async def explain_route(engine: Engine, caller: Caller, query: ExplainQuery) -> 
         note = "No request with this id is recorded. It may be too old, or another key's."
         return Explanation(query.request_id, nothing, note=note)
     trace = msgspec.json.decode(row.data, type=RouteTrace)
+    chosen = _chosen(trace)
     decision = Decision(
         combo_used=(trace.plan.combo if trace.plan else None) or "none",
         provider_selected=trace.provider or "none",
         model_used=trace.model or "none",
-        score=0,
-        factors=(),
+        score=(chosen.score or 0) if chosen is not None else 0,
+        factors=_factors(chosen),
         fallbacks_triggered=tuple(
             Fallback(attempt.provider, attempt.verdict)
             for attempt in trace.attempts
@@ -236,6 +91,41 @@ async def explain_route(engine: Engine, caller: Caller, query: ExplainQuery) -> 
     return Explanation(query.request_id, decision, text=told(trace), trace=trace)
 
 
+def _chosen(trace: RouteTrace) -> Candidate | None:
+    """The candidate that answered, or would have been asked first."""
+    if trace.plan is None or not trace.plan.candidates:
+        return None
+    served = trace.attempts[-1] if trace.attempts else None
+    for row in trace.plan.candidates:
+        if served is not None and row.place == (served.provider, served.connection, served.model):
+            return row
+    return trace.plan.candidates[0]
+
+
+def _factors(chosen: Candidate | None) -> tuple[Factor, ...]:
+    """The factors of a score, each with what it contributed to it."""
+    rows = chosen.factors if chosen is not None else ()
+    weight = sum(row.weight for row in rows if row.counted is not None)
+    return tuple(
+        Factor(
+            name=row.name,
+            value=row.value,
+            weight=row.weight,
+            contribution=(
+                0 if row.counted is None else round(row.counted * row.weight / weight, 6)
+            ),
+        )
+        for row in rows
+    )
+
+
+_SOURCES = {
+    "cache": "Answered with a kept answer: nobody was asked.",
+    "shared": "Answered together with the same request, which was under way.",
+    "idempotency": "Answered with the answer of an earlier request with the same Idempotency-Key.",
+}
+
+
 def told(trace: RouteTrace) -> str:
     """A trace as sentences, one a line."""
     lines = [f"{trace.requested_model} was asked for through {trace.door}."]
@@ -245,10 +135,24 @@ def told(trace: RouteTrace) -> str:
             f"Planned by {trace.plan.strategy} over {way}: "
             f"{len(trace.plan.candidates)} candidates, {len(trace.plan.excluded)} left out."
         )
-        lines += [f"Left out: {row.provider} ({row.reason})." for row in trace.plan.excluded]
+        lines += [
+            f"Left out: {row.provider}/{row.model} ({row.reason.replace('_', ' ')})."
+            for row in trace.plan.excluded
+        ]
+        chosen = _chosen(trace)
+        if chosen is not None and chosen.factors:
+            known = ", ".join(
+                f"{row.name} {'unknown' if row.value is None else f'{row.value:.2f}'}"
+                for row in chosen.factors
+            )
+            lines.append(
+                f"Score of {chosen.provider}/{chosen.model}: {chosen.score:.3f} ({known})."
+            )
         lines += [f"Note: {note}." for note in trace.plan.notes]
+    if trace.source != "upstream":
+        lines.append(_SOURCES[trace.source])
     if trace.waited_ms:
-        lines.append(f"Waited {trace.waited_ms} ms for an account's pause to end.")
+        lines.append(f"Waited {trace.waited_ms} ms between attempts or for a pause to end.")
     for attempt in trace.attempts:
         name = f"{attempt.provider}/{attempt.model} on '{attempt.connection_name}'"
         lines.append(f"Attempt {attempt.number}: {name}, because: {'; '.join(attempt.reasons)}.")
@@ -259,6 +163,8 @@ def told(trace: RouteTrace) -> str:
                 f"It failed with {attempt.status} ({attempt.verdict}: {attempt.error}); "
                 f"then: {attempt.action}."
             )
+        if attempt.continues_at is not None:
+            lines.append(f"It went on after {attempt.continues_at} characters of the answer.")
         if attempt.left_behind:
             lines.append(f"It was not sent: {', '.join(attempt.left_behind)}.")
     cost = "unknown" if trace.cost_micro_usd is None else f"${trace.cost_micro_usd / 1e6:.6f}"

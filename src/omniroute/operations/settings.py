@@ -2,18 +2,31 @@
 
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from omniroute.caller import Caller
 from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
+from omniroute.operations.inputs import field_problem
+from omniroute.routing.accounts import ACCOUNT_STRATEGIES
+from omniroute.routing.combo_config import read_config
 from omniroute.routing.resolve import AUTO_VARIANTS
 from omniroute.routing.snapshot import SETTINGS
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "mcpTransport": ("all", "stdio", "sse", "streamable-http"),
     "autoRoutingDefaultVariant": ("", *AUTO_VARIANTS),
+    "fallbackStrategy": tuple(ACCOUNT_STRATEGIES),
+    "sessionAffinity": ("off", "explicit", "always"),
 }
-_RANGES: dict[str, tuple[int, int]] = {"a2aTaskTtlMinutes": (1, 10_080)}
+_RANGES: dict[str, tuple[int, int]] = {
+    "a2aTaskTtlMinutes": (1, 10_080),
+    "stickyRoundRobinLimit": (0, 1_000),
+    "intentSimpleMaxWords": (1, 500),
+    "idempotencyWindowMs": (1, 3_600_000),
+}
 
 
 async def get_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
@@ -43,6 +56,56 @@ async def change_settings(
     return await get_settings(engine, caller)
 
 
+class ComboDefaults(Struct, frozen=True, rename="camel"):
+    """What combos do unless they say otherwise; `provider_overrides` by provider id."""
+
+    combo_defaults: dict[str, Any]
+    provider_overrides: dict[str, dict[str, Any]]
+
+
+class ComboDefaultsChange(Struct, frozen=True, rename="camel"):
+    """Replaces what is named."""
+
+    combo_defaults: dict[str, Any] | None = None
+    provider_overrides: dict[str, dict[str, Any]] | None = None
+
+
+async def combo_defaults(engine: Engine, caller: Caller) -> ComboDefaults:
+    """The two layers under every combo's own configuration."""
+    stored = engine.snapshot.settings
+    return ComboDefaults(stored["comboDefaults"], stored["providerOverrides"])
+
+
+async def change_combo_defaults(
+    engine: Engine, caller: Caller, change: ComboDefaultsChange
+) -> ComboDefaults:
+    """Replace a layer.
+
+    Raises:
+        ValidationFailed: nothing is named, or a key is unknown or out of its limits.
+    """
+    named = {
+        "comboDefaults": change.combo_defaults,
+        "providerOverrides": change.provider_overrides,
+    }
+    said = {name: value for name, value in named.items() if value is not None}
+    await change_settings(engine, caller, said)
+    return await combo_defaults(engine, caller)
+
+
+def _layer_problem(layer: Any) -> str | None:
+    if not isinstance(layer, dict):
+        return "must be an object"
+    if "compositeTiers" in layer:
+        return "compositeTiers belong to one combo"
+    try:
+        read_config(layer)
+    except msgspec.ValidationError as error:
+        field, message = field_problem(str(error))
+        return f"{field}: {message}" if field else message
+    return None
+
+
 def _problem(name: str, value: Any) -> str | None:
     if name not in SETTINGS:
         return f"is not a setting.{did_you_mean(name, SETTINGS)}"
@@ -50,7 +113,10 @@ def _problem(name: str, value: Any) -> str | None:
         return None
     if type(value) is not type(SETTINGS[name]):
         kind = {"bool": "true or false", "int": "a whole number", "str": "a text"}
-        return f"must be {kind[type(SETTINGS[name]).__name__]}"
+        return f"must be {kind.get(type(SETTINGS[name]).__name__, 'an object')}"
+    if name in ("comboDefaults", "providerOverrides"):
+        layers = [value] if name == "comboDefaults" else list(value.values())
+        return next((told for layer in layers if (told := _layer_problem(layer))), None)
     if name in _CHOICES and value not in _CHOICES[name]:
         return f"must be one of: {', '.join(_CHOICES[name])}"
     low, high = _RANGES.get(name, (0, 0))

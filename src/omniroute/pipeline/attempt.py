@@ -1,7 +1,8 @@
 """One attempt: a request is sent, its response is judged up to the first content."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -12,6 +13,8 @@ from omniroute.errors import InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.flow import Flow, Reading
 from omniroute.pipeline.outbound import Endpoint, authorized, outbound, self_contained
+from omniroute.pipeline.readiness import readiness_s
+from omniroute.pipeline.slots import Busy
 from omniroute.routing.retry_hints import retry_after_ms
 from omniroute.routing.verdicts import Cause, Failure
 from omniroute.upstream.aws.event_stream import EventStreamToSse
@@ -60,16 +63,28 @@ async def begin_stream(
     Raises:
         AttemptFailed: no useful event came.
     """
+    async with _in_time(call, now_ms):
+        return await _begin(call, to, flow, limits, now_ms)
+
+
+async def _begin(
+    call: ChatCall, to: Endpoint, flow: Flow[OutT], limits: Limits, now_ms: int
+) -> Begun[OutT]:
+    leave = await _entered(call, to, now_ms)
     try:
-        async with asyncio.timeout(limits.readiness_s):
-            response = await _send(call, to, limits.timeouts, now_ms, stream=True)
+        async with asyncio.timeout(readiness_s(limits.readiness_s, call)):
+            response = await _send(call, to, limits.timeouts, now_ms, leave, stream=True)
             try:
                 return await _prime(response, flow, to.provider.framing)
             except BaseException:
                 await response.aclose()
                 raise
     except TimeoutError:
+        leave()
         raise _failed("stream_timeout", 504, "No useful event came in time") from None
+    except BaseException:
+        leave()
+        raise
 
 
 async def fetch_whole(
@@ -80,8 +95,20 @@ async def fetch_whole(
     Raises:
         AttemptFailed: no reply, or one without content.
     """
+    async with _in_time(call, now_ms):
+        return await _fetch(call, to, reading, limits, now_ms)
+
+
+async def _fetch(
+    call: ChatCall, to: Endpoint, reading: Reading, limits: Limits, now_ms: int
+) -> tuple[ChatReply, bytes]:
     codec = CODECS[to.dialect]
-    response = await _send(call, to, limits.timeouts, now_ms, stream=False)
+    leave = await _entered(call, to, now_ms)
+    try:
+        response = await _send(call, to, limits.timeouts, now_ms, leave, stream=False)
+    except BaseException:
+        leave()
+        raise
     try:
         body = await response.read()
         events = codec.decode_reply(body, codec.tool_names(call.request))
@@ -99,8 +126,74 @@ async def fetch_whole(
     return reply, body
 
 
+class Held:
+    """A response whose account keeps a slot taken until it is closed."""
+
+    def __init__(self, response: OutboundResponse, leave: Callable[[], None]) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self._response = response
+        self._leave = leave
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        return self._response.chunks()
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        return await self._response.read()
+
+    async def aclose(self) -> None:
+        """Hang up, and let the next request in."""
+        try:
+            await self._response.aclose()
+        finally:
+            self._leave()
+
+
+@asynccontextmanager
+async def _in_time(call: ChatCall, now_ms: int) -> AsyncGenerator[None]:
+    """End what is within when the caller's time is over."""
+    left_ms = call.left_ms(now_ms)
+    timer = asyncio.timeout(None if left_ms is None else left_ms / 1000)
+    over = _failed("deadline", 504, "The caller's time limit was reached")
+    if left_ms == 0:
+        raise over
+    try:
+        async with timer:
+            yield
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        raise over from None
+
+
+async def _entered(call: ChatCall, to: Endpoint, now_ms: int) -> Callable[[], None]:
+    """Wait in the line of an account."""
+    left_ms = call.left_ms(now_ms)
+    try:
+        return await to.turnstile.enter(None if left_ms is None else left_ms / 1000)
+    except Busy as busy:
+        raise AttemptFailed(
+            Failure(
+                cause="capacity",
+                status=429,
+                text=str(busy),
+                error_type="account_semaphore_capacity",
+                code=busy.code,
+                retry_after_ms=busy.retry_after_ms,
+            )
+        ) from busy
+
+
 async def _send(
-    call: ChatCall, to: Endpoint, timeouts: Timeouts, now_ms: int, *, stream: bool
+    call: ChatCall,
+    to: Endpoint,
+    timeouts: Timeouts,
+    now_ms: int,
+    leave: Callable[[], None],
+    *,
+    stream: bool,
 ) -> OutboundResponse:
     try:
         call = await self_contained(call, to)
@@ -110,7 +203,7 @@ async def _send(
     except TransportFailed as error:
         raise _transport_failure(error) from error
     try:
-        response = await to.sender.send(request)
+        response = Held(await to.sender.send(request), leave)
     except TransportFailed as error:
         raise _transport_failure(error) from error
     if response.status != 200:
@@ -118,6 +211,7 @@ async def _send(
             raise await _status_failure(response, to, now_ms)
         finally:
             await response.aclose()
+    to.turnstile.learn(response.status, response.headers, None)
     return response
 
 
@@ -165,6 +259,7 @@ async def _status_failure(response: OutboundResponse, to: Endpoint, now_ms: int)
     status = response.status if response.status >= 400 else 502
     facts = CODECS[to.dialect].decode_error(status, body[:MAX_ERROR_BODY_BYTES])
     hint = retry_after_ms(status, response.headers, facts.message, now_ms, body)
+    to.turnstile.learn(status, response.headers, hint)
     return AttemptFailed(
         Failure(
             cause="status",

@@ -1,22 +1,23 @@
 """The chat pipeline: admit, plan, dispatch, answer, settle. This page is the whole way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from omniroute.chat import Event, Started, Usage
-from omniroute.errors import BudgetExceeded, InvalidRequest, OmniRouteError, UpstreamFailed
+from omniroute.chat import Event, Started, collect, events_of
+from omniroute.dialects.sse import EVENT_STREAM
+from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.pipeline.answers import Answers, Source, Tape
 from omniroute.pipeline.attempt import (
     Limits,
-    begin_stream,
     fetch_whole,
 )
-from omniroute.pipeline.delivery import Delivery
-from omniroute.pipeline.dispatch import Dispatch
-from omniroute.pipeline.estimate import bound_micro_usd, input_tokens, price_for
+from omniroute.pipeline.dispatch import Dispatch, walk_of
 from omniroute.pipeline.exchange import (
     ChatCall,
+    Outputs,
     ReplyHead,
     StreamAnswer,
     WholeAnswer,
@@ -25,27 +26,24 @@ from omniroute.pipeline.exchange import (
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
+from omniroute.pipeline.planning import Patience, Planning
 from omniroute.pipeline.recall import Recall, Remembering
-from omniroute.pipeline.settlement import Record, Settlement
+from omniroute.pipeline.reserving import reserve
+from omniroute.pipeline.response_cache import Kept
+from omniroute.pipeline.seam import Committed, SeamedFlow
+from omniroute.pipeline.settlement import Record, Settlement, head_of
+from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.streaming import FlowFor, Streaming
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
-from omniroute.routing.health import Health
-from omniroute.routing.plan import Candidate, Plan, RouteFacts, plan, recovery_ms, refusal
+from omniroute.routing.live import Live
+from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import Asked, Candidate
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import Sender
 
 ResultT = TypeVar("ResultT")
 OutT = TypeVar("OutT", bytes, list[Event])
-
-DRAIN_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request for one model waits for its accounts' pauses to end (05 §4.7)."""
-
-    retries: int = 3
-    longest_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,10 @@ class ChatPipeline:
     """
 
     snapshot: Callable[[], Snapshot]
-    health: Health
+    live: Live
     ledger: Ledger
     recall: Recall
+    answers: Answers
     record: Record
     gate: Sender
     demo: Sender
@@ -67,9 +66,10 @@ class ChatPipeline:
     now_ms: Callable[[], int]
     new_seed: Callable[[], int]
     limits: Limits
+    turnstiles: Turnstiles
     allow_private: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    patience: Patience = field(default_factory=Patience)
+    patience: Callable[[], Patience] = Patience
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -77,26 +77,86 @@ class ChatPipeline:
         Raises:
             OmniRouteError: refused, or every target failed.
         """
-        call = self._recalled(call)
+        return await self.answers.whole(
+            self._recalled(call), self.snapshot(), self._asked, self._served
+        )
+
+    async def _asked(self, call: ChatCall) -> WholeAnswer:
+        """Answer with a whole reply of an upstream."""
         books = self._open(call, stream=False)
         try:
-            made = await self._admit(books)
-            to, (reply, raw) = await self._dispatch.first(
+            made = await reserve(books, await self._planning.real(books))
+            if books.reservation is not None and books.reservation.cut:
+                return await self._collected(books, made)
+            walk = walk_of(
                 books,
                 made,
                 lambda call, to: fetch_whole(
                     call, to, self._reading(call, to), self.limits, self.now_ms()
                 ),
+                _nothing_to_close,
             )
-            self.health.succeeded(*to.candidate.place)
-            head = self._head(books, made, to)
+            to, (reply, raw) = await self._dispatch.first(walk)
+            self.live.health.succeeded(*to.candidate.place)
+            self.live.ended(to.candidate)
+            head = head_of(books, made, to)
             books.close("completed", 200, served_by=to.candidate, usage=reply.usage)
             if call.client is not None and not books.call.native(to.dialect):
                 raw = call.client.encode_reply(reply, call.request)
             return WholeAnswer(head, books.receipt, reply, raw)
         except BaseException as error:
-            _give_up(books, error)
+            books.give_up(error)
             raise
+
+    def _served(self, call: ChatCall, kept: Kept, source: Source) -> WholeAnswer:
+        """Answer with what is there already; it costs nothing and asks nobody."""
+        books = self._open(call, stream=False)
+        head = self._settled(books, kept, source)
+        raw = call.client.encode_reply(kept.reply, call.request) if call.client is not None else b""
+        return WholeAnswer(head, books.receipt, kept.reply, raw)
+
+    def _replayed(self, call: ChatCall, kept: Kept, told: OutT) -> StreamAnswer[OutT]:
+        """The same for whoever wants a stream."""
+        books = self._open(call, stream=True)
+        head = self._settled(books, kept, "cache")
+
+        async def given() -> AsyncGenerator[OutT, None]:
+            yield told
+
+        return StreamAnswer(head, books.receipt, Outputs(given(), _nothing_to_leave))
+
+    def _settled(self, books: Settlement, kept: Kept, source: Source) -> ReplyHead:
+        try:
+            books.source = source
+            books.snapshot, books.plan = self.plan(books.call)
+            usage = kept.reply.usage
+            books.close("completed", 200, usage=usage)
+        except BaseException as error:
+            books.give_up(error)
+            raise
+        return ReplyHead(
+            request_id=books.call.request_id,
+            plan=books.plan,
+            chosen=kept.candidate,
+            provider_alias=kept.provider_alias,
+            connection_name=kept.connection_name,
+            attempts=(),
+            latency_ms=self.now_ms() - books.started_at_ms,
+            source=source,
+        )
+
+    async def _collected(self, books: Settlement, made: Plan) -> WholeAnswer:
+        """A whole reply, read as a stream so that it can be stopped where the money ends."""
+        streaming = Streaming(self._dispatch, self.limits, self.now_ms, self._events)
+        answer = await streaming.begun(books, made)
+        async with aclosing(answer.outputs):
+            reply = collect([event async for events in answer.outputs for event in events])
+        if reply.failure is not None:
+            failed = reply.failure
+            raise UpstreamFailed(failed.message, status=failed.status, code=failed.code)
+        client = books.call.client
+        raw = client.encode_reply(reply, books.call.request) if client is not None else b""
+        return WholeAnswer(answer.head, books.receipt, reply, raw)
 
     async def stream_bytes(self, call: ChatCall) -> StreamAnswer[bytes]:
         """Answer with a stream as the client speaks; returns when its first content is there.
@@ -108,12 +168,28 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        def flow(call: ChatCall, to: Endpoint) -> Flow[bytes]:
-            if call.native(to.dialect):
-                return RelayFlow(to.dialect, hide_usage=not call.request.include_usage)
-            return TranslatedFlow(self._events(call, to), client.encoder(call.request))
+        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+        if kept is not None:
+            encoder = client.encoder(call.request)
+            told = b"".join([*map(encoder.feed, events_of(kept.reply)), encoder.close()])
+            return self._replayed(call, kept, told)
+        tape = self.answers.tape(call, self.snapshot())
 
-        return await self._stream(self._recalled(call), flow)
+        def flow(
+            call: ChatCall, to: Endpoint, seam: Committed | None, before: Flow[bytes] | None
+        ) -> Flow[bytes]:
+            if seam is None and call.native(to.dialect):
+                hidden = not call.request.include_usage
+                reading = self._reading(call, to, tape) if tape is not None else None
+                beside = EventFlow(to.dialect, reading) if reading is not None else None
+                return RelayFlow(to.dialect, hide_usage=hidden, beside=beside)
+            events = self._events(call, to, seam, None, tape)
+            if isinstance(before, TranslatedFlow):
+                return before.taken_over(events)
+            remarks = client.stream_type == EVENT_STREAM
+            return TranslatedFlow(events, client.encoder(call.request), remarks=remarks)
+
+        return await self._stream(call, flow, tape)
 
     async def stream_events(self, call: ChatCall) -> StreamAnswer[list[Event]]:
         """Answer with neutral events, for callers without a wire format.
@@ -121,37 +197,56 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        return await self._stream(self._recalled(call), self._events)
+        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+        if kept is not None:
+            return self._replayed(call, kept, list(events_of(kept.reply)))
+        return await self._stream(call, self._events)
 
     def _recalled(self, call: ChatCall) -> ChatCall:
         return replace(call, request=self.recall.completed(call.request, call.caller.owner))
 
-    def _events(self, call: ChatCall, to: Endpoint) -> EventFlow:
-        return EventFlow(to.dialect, self._reading(call, to))
+    def _events(
+        self,
+        call: ChatCall,
+        to: Endpoint,
+        seam: Committed | None,
+        _before: Flow[list[Event]] | None,
+        tape: Tape | None = None,
+    ) -> Flow[list[Event]]:
+        events = EventFlow(to.dialect, self._reading(call, to, tape))
+        return events if seam is None else SeamedFlow(events, seam)
 
-    def _reading(self, call: ChatCall, to: Endpoint) -> Reading:
+    def _reading(self, call: ChatCall, to: Endpoint, tape: Tape | None = None) -> Reading:
+        remember = Remembering(self.recall, call.caller.owner).see
+        if tape is not None:
+            tape.rewind()
+
+        def see(event: Event) -> None:
+            remember(event)
+            if tape is not None:
+                tape.hear(event)
+
         return Reading(
             request=call.request,
             fallback=Started(call.request_id, to.candidate.model, self.now_ms() // 1000),
-            see=Remembering(self.recall, call.caller.owner).see,
+            see=see if tape is not None else remember,
             own_ids=call.own_ids,
             think_tags=tags_thinking(to.provider, to.candidate.model),
         )
 
-    def plan(self, call: ChatCall) -> tuple[Snapshot, Plan]:
+    def plan(
+        self, call: ChatCall, asked: Asked | None = None, seed: int | None = None
+    ) -> tuple[Snapshot, Plan]:
         """What would be tried right now; also the dry run of a request.
+
+        Args:
+            asked: what is known of a request that does not exist yet.
+            seed: what draws are made from; a new one without.
 
         Raises:
             OmniRouteError: the model does not resolve, or the caller may not use it.
         """
-        snapshot = self.snapshot()
-        facts = RouteFacts(
-            model=call.request.model,
-            allowed_models=call.caller.allowed_models,
-            allowed_connections=call.caller.allowed_connections,
-            pinned_connection=call.pinned_connection,
-        )
-        return snapshot, plan(facts, snapshot, self.health.view(), self.new_seed())
+        return self._planning.dry(call, asked, seed)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:
         """How much a request would make its first target read. Nothing is generated.
@@ -170,63 +265,31 @@ class ChatPipeline:
         return await estimated(call)
 
     async def _stream(
-        self, call: ChatCall, flow_for: Callable[[ChatCall, Endpoint], Flow[OutT]]
+        self, call: ChatCall, flow_for: FlowFor[OutT], tape: Tape | None = None
     ) -> StreamAnswer[OutT]:
         books = self._open(call, stream=True)
         try:
-            made = await self._admit(books)
-            to, begun = await self._dispatch.first(
-                books,
-                made,
-                lambda call, to: begin_stream(
-                    call, to, flow_for(call, to), self.limits, self.now_ms()
-                ),
-            )
-            outputs = Delivery(self.health, books, to, begun).outputs()
-            return StreamAnswer(self._head(books, made, to), books.receipt, outputs)
+            made = await reserve(books, await self._planning.real(books))
+            streaming = Streaming(self._dispatch, self.limits, self.now_ms, flow_for, tape)
+            return await streaming.begun(books, made)
         except BaseException as error:
-            _give_up(books, error)
+            books.give_up(error)
             raise
 
     @property
+    def _planning(self) -> Planning:
+        return Planning(
+            self.snapshot, self.live, self.now_ms, self.new_seed, self.sleep, self.patience
+        )
+
+    @property
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.health, self.now_ms, self._endpoint)
+        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(
             call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
         )
-
-    async def _admit(self, books: Settlement) -> Plan:
-        """Plan, refuse what cannot be done or paid for, and reserve the most it can cost."""
-        call = books.call
-        made = await self._plan_patiently(books)
-        if not made.candidates:
-            raise refusal(made, books.snapshot)
-        providers = books.snapshot.providers
-        prices = [price_for(providers[row.provider], row.model) for row in made.candidates]
-        if call.max_cost_micro_usd is not None:
-            read = Usage(input_tokens=input_tokens(call.request))
-            cheapest = min((p.cost_micro_usd(read) for p in prices if p), default=0)
-            if cheapest > call.max_cost_micro_usd:
-                raise BudgetExceeded(
-                    f"Reading this request costs at least ${cheapest / 1e6:.6f}, over its budget "
-                    f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
-                )
-        bound = bound_micro_usd(call.request, prices)
-        books.reservation = self.ledger.reserve(call.caller.owner, bound)
-        return made
-
-    async def _plan_patiently(self, books: Settlement) -> Plan:
-        for _ in range(self.patience.retries):
-            books.snapshot, books.plan = self.plan(books.call)
-            wait_ms = None if books.plan.candidates else recovery_ms(books.plan)
-            if wait_ms is None or wait_ms > self.patience.longest_s * 1000:
-                return books.plan
-            books.waited_ms += wait_ms
-            await self.sleep((wait_ms + 1) / 1000)
-        books.snapshot, books.plan = self.plan(books.call)
-        return books.plan
 
     def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
@@ -240,28 +303,13 @@ class ChatPipeline:
             fetch=self.gate,
             credentials=self.credentials,
             allow_private=self.allow_private or provider.probe_port is not None,
-        )
-
-    def _head(self, books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
-        return ReplyHead(
-            request_id=books.call.request_id,
-            plan=made,
-            chosen=to.candidate,
-            provider_alias=to.provider.alias or to.provider.id,
-            connection_name=to.account.name,
-            attempts=tuple(books.attempts),
-            latency_ms=self.now_ms() - books.started_at_ms,
+            turnstile=self.turnstiles.at(account, candidate.model),
         )
 
 
-def _give_up(books: Settlement, error: BaseException) -> None:
-    """Close the books on a request that got no answer, and say whose doing that was."""
-    match error:
-        case OmniRouteError():
-            outcome = "failed" if books.attempts else "refused"
-            status = error.status if isinstance(error, UpstreamFailed) else 0
-            books.close(outcome, status, error=str(error))
-        case asyncio.CancelledError():
-            books.close("client_gone", 499)
-        case _:
-            books.close("failed", 500, error="The gateway failed on this request.")
+async def _nothing_to_leave() -> None:
+    """A replay holds nothing open."""
+
+
+async def _nothing_to_close(_result: object) -> None:
+    """A whole reply that came too late holds nothing open."""

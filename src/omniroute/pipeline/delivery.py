@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from omniroute.chat import Event
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
 from omniroute.pipeline.attempt import Begun
 from omniroute.pipeline.dispatch import judge
 from omniroute.pipeline.exchange import Outputs
+from omniroute.pipeline.flow import failed_facts
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
-from omniroute.routing.health import Health
+from omniroute.routing.live import Live
+from omniroute.routing.policy import category_of
 from omniroute.routing.verdicts import Failure, classify
 from omniroute.upstream.send import TransportFailed
 
@@ -21,14 +23,22 @@ OutT = TypeVar("OutT", bytes, list[Event])
 DRAIN_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery(Generic[OutT]):
-    """What is left to do with a begun stream."""
+class Resume(Protocol[OutT]):
+    """Finds a target that goes on where a stream broke off; None when there is none."""
 
-    health: Health
+    async def __call__(self, broken: Begun[OutT]) -> tuple[Endpoint, Begun[OutT]] | None:
+        """Where the answer comes from now."""
+
+
+@dataclass(slots=True)
+class Delivery(Generic[OutT]):
+    """What is left to do with a begun stream. Without `resume` a stream that breaks off fails."""
+
+    live: Live
     books: Settlement
     to: Endpoint
     begun: Begun[OutT]
+    resume: Resume[OutT] | None = None
 
     def outputs(self) -> Outputs[OutT]:
         """What the caller gets, to be closed on every way out."""
@@ -36,58 +46,106 @@ class Delivery(Generic[OutT]):
 
     async def _given(self) -> AsyncGenerator[OutT, None]:
         """Hand on what arrives; settle before the last of it leaves."""
-        begun = self.begun
-        flow, pending = begun.flow, begun.primed
         try:
-            while not (flow.done or flow.failure):
-                if pending:
+            while True:
+                flow, pending = self.begun.flow, self.begun.primed
+                failure = None
+                try:
+                    while not (flow.done or flow.failure):
+                        if not await self.books.affords(flow.content_bytes):
+                            yield pending + self._stopped()
+                            return
+                        if pending:
+                            yield pending
+                        chunk = await anext(self.begun.chunks, None)
+                        if chunk is None:
+                            pending = flow.flush()
+                            break
+                        pending = flow.feed(chunk)
+                    failure = self._failure()
+                except (TransportFailed, MalformedReply) as error:
+                    pending = self.begun.primed[:0]
+                    # Only usage and markers are missing when the reason to stop has arrived.
+                    failure = None if flow.finished else _cut(str(error))
+                if failure is None:
+                    self.live.health.succeeded(*self.to.candidate.place)
+                    self._close("completed", 200)
+                    yield pending + flow.close()
+                    await self._drain()
+                    return
+                self._judge(failure)
+                if self.resume is not None and pending:
                     yield pending
-                chunk = await anext(begun.chunks, None)
-                if chunk is None:
-                    pending = flow.flush()
-                    break
-                pending = flow.feed(chunk)
-            self._end()
-            yield pending if flow.failure else pending + flow.close()
-            await self._drain()
-        except (TransportFailed, MalformedReply) as error:
-            self._broke(Failure(cause="cut", status=502, text=str(error)))
-            message = f"{self.to.provider.name}: {error}"
-            yield flow.fail(ErrorFacts(status=502, message=message, type="upstream_error"))
+                resumed = await self._resumed()
+                if resumed is not None:
+                    yield resumed
+                    continue
+                self._close("cut", failure.status, error=failure.text)
+                if flow.failure is not None and self.resume is None:
+                    yield pending  # the upstream's own words, as the caller is told them
+                else:
+                    yield flow.fail(self._facts(failure))
+                return
         finally:
             await self._leave()
+
+    def _stopped(self) -> OutT:
+        """The end of an answer that nobody pays for any further: clean, and with the reason."""
+        flow, held = self.begun.flow, self.books.reservation
+        why = held.stopped_by if held is not None and held.stopped_by else ""
+        self.live.health.succeeded(*self.to.candidate.place)
+        self._close("stopped", 200, error=f"The budget ended this answer: {why}")
+        return flow.note(f"x-omniroute-budget=stopped {why}") + flow.stop()
+
+    async def _resumed(self) -> OutT | None:
+        """The stream of another target that goes on, with a remark in the place of the seam."""
+        if self.resume is None:
+            return None
+        broken, place = self.begun, len(self.books.attempts)
+        await broken.response.aclose()
+        found = await self.resume(broken)
+        if found is None:
+            return None
+        self.live.ended(self.to.candidate)
+        flow = broken.flow
+        self.books.paid_in_part(place, self.to.candidate, flow.usage, flow.tokens_seen)
+        self.to, self.begun = found
+        target = f"{self.to.provider.alias or self.to.provider.id}/{self.to.candidate.model}"
+        return self.begun.flow.note(f"x-omniroute-failover={target}")
 
     async def _leave(self) -> None:
         """However a stream ended: nothing stays open. Books still open mean the caller left."""
         if not self.books.closed:
-            self.health.abandoned(self.to.provider.id)
+            self.live.health.abandoned(self.to.provider.id)
             self._close("client_gone", 499)
         await self.begun.response.aclose()
 
-    def _end(self) -> None:
-        """Judge a stream that has ended, and close the books on it.
-
-        Raises:
-            TransportFailed: it broke off without saying that it was finished.
-        """
+    def _failure(self) -> Failure | None:
+        """What is wrong with a stream that has ended; None when it finished properly."""
         flow = self.begun.flow
-        if flow.failure is not None:
+        if flow.failure is not None and not (self.resume is not None and flow.finished):
             failed = flow.failure
-            self._broke(Failure(cause="cut", status=failed.status, text=failed.message))
-        elif flow.finished or not self.to.provider.marks_stream_end:
-            self.health.succeeded(*self.to.candidate.place)
-            self._close("completed", 200)
-        else:
-            raise TransportFailed("broken", "the stream ended before the answer was finished")
+            return Failure(cause="cut", status=failed.status, text=failed.message)
+        if flow.finished or not self.to.provider.marks_stream_end:
+            return None
+        return _cut("the stream ended before the answer was finished")
 
-    def _broke(self, failure: Failure) -> None:
-        verdict = classify(failure)
-        judge(self.health, self.to.candidate, self.books.snapshot, failure, verdict)
+    def _judge(self, failure: Failure) -> None:
+        verdict = classify(failure, category_of(self.books.snapshot, self.to.account))
+        judge(self.live.health, self.to.candidate, self.books.snapshot, failure, verdict)
         self.books.broke(failure, verdict)
-        self._close("cut", failure.status, error=failure.text)
+
+    def _facts(self, failure: Failure) -> ErrorFacts:
+        """The failure as the caller is told it."""
+        failed = self.begun.flow.failure
+        if failed is not None:
+            return failed_facts(failed)
+        message = f"{self.to.provider.name}: {failure.text}"
+        return ErrorFacts(status=502, message=message, type="upstream_error")
 
     def _close(self, outcome: str, status: int, *, error: str | None = None) -> None:
         flow = self.begun.flow
+        self.live.ended(self.to.candidate)
         self.books.close(
             outcome,
             status,
@@ -105,3 +163,7 @@ class Delivery(Generic[OutT]):
                     pass
         except (TimeoutError, TransportFailed):
             pass
+
+
+def _cut(text: str) -> Failure:
+    return Failure(cause="cut", status=502, text=text)

@@ -1,8 +1,9 @@
 """The walk over the candidates of a plan, until one delivers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from omniroute.dialects.left_behind import without_state
 from omniroute.pipeline.attempt import AttemptFailed
@@ -10,75 +11,234 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
+from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.health import Health
-from omniroute.routing.plan import Candidate, Plan
+from omniroute.routing.live import Live
+from omniroute.routing.plan import Plan
+from omniroute.routing.policy import category_of
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.verdicts import CLIENT_GONE, FOREIGN_STATE, Failure, Verdict, classify
+from omniroute.routing.targets import Candidate
+from omniroute.routing.verdicts import (
+    CLIENT_GONE,
+    FOREIGN_STATE,
+    HEDGED,
+    Failure,
+    Verdict,
+    classify,
+)
 
 ResultT = TypeVar("ResultT")
+
+MOST_ATTEMPTS = 30
+"""However a combo is configured, a request asks no more often than this."""
+
+LONGEST_PACE_MS = 5_000
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+PACED = frozenset({502, 503, 504})
+NEVER_AGAIN = frozenset({"stream_timeout", "stream_early_eof"})
+_OVERTAKEN = "overtaken by another target"
+
+
+@dataclass(slots=True)
+class Walk(Generic[ResultT]):
+    """One request on its way through a plan: what is left to try, and what came of the rest.
+
+    `discard` lets go of a result that came too late. `continues_at` is how many characters of the
+    answer earlier targets have given already.
+    """
+
+    books: Settlement
+    made: Plan
+    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]]
+    discard: Callable[[ResultT], Awaitable[None]]
+    queue: list[Candidate]
+    failures: list[tuple[Candidate, Failure, Verdict]] = field(default_factory=list)
+    tries: dict[Candidate, int] = field(default_factory=dict)
+    turns: tuple[str, ...] = ()
+    continues_at: int | None = None
+
+    def next(self) -> Candidate | None:
+        """What to try now; None when the walk is over."""
+        over = len(self.books.attempts) >= MOST_ATTEMPTS
+        return None if over or not self.queue else self.queue.pop(0)
+
+
+def walk_of(
+    books: Settlement,
+    made: Plan,
+    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
+    discard: Callable[[ResultT], Awaitable[None]],
+) -> Walk[ResultT]:
+    """The whole way of a plan; its first candidate took its turns when the plan was made."""
+    queue = list(made.candidates if books.candidates is None else books.candidates)
+    return Walk(books, made, attempt, discard, queue, turns=made.candidates[0].turns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivered(Generic[ResultT]):
+    """An attempt that brought something. Times are epoch milliseconds."""
+
+    to: Endpoint
+    result: ResultT
+    started_ms: int
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """Tries candidates and feeds health once per attempt.
 
-    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable.
+    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, `sleep`
+    waits for seconds.
     """
 
-    health: Health
+    live: Live
     now_ms: Callable[[], int]
     endpoint: Callable[[ChatCall, Candidate, Snapshot], Endpoint]
+    sleep: Callable[[float], Awaitable[None]]
 
-    async def first(
-        self,
-        books: Settlement,
-        made: Plan,
-        attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
-    ) -> tuple[Endpoint, ResultT]:
-        """Try the candidates in order until one delivers.
+    async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
+        """Try what is left of a walk, in order, until one delivers.
 
         Raises:
             UpstreamFailed: none did; carries the most informative failure.
         """
-        failures: list[tuple[Candidate, Failure, Verdict]] = []
-        queue = list(reversed(made.candidates))
-        retried: set[Candidate] = set()
-        while queue:
-            candidate = queue.pop()
-            to = self.endpoint(books.call, candidate, books.snapshot)
-            started_ms = self.now_ms()
-            self.health.begin(candidate.provider)
-            try:
-                result = await attempt(books.call, to)
-            except AttemptFailed as failed:
-                failure, verdict = failed.failure, classify(failed.failure)
-                books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
-                judge(self.health, candidate, books.snapshot, failure, verdict)
-                failures.append((candidate, failure, verdict))
-                if verdict.reason == FOREIGN_STATE:
-                    books.call = unburdened(books.call)
-                if verdict.action == "answer":
-                    break
-                if verdict.action == "retry" and candidate not in retried:
-                    retried.add(candidate)
-                    queue.append(candidate)
-                elif verdict.action == "next-target":
-                    gone = (candidate.provider, candidate.model)
-                    queue = [row for row in queue if (row.provider, row.model) != gone]
-            except BaseException:
-                self.health.abandoned(candidate.provider)
+        books, made = walk.books, walk.made
+        while (candidate := walk.next()) is not None:
+            delivered = await self._raced(walk, candidate)
+            if delivered is not None:
+                chosen = delivered.to.candidate
+                ttft_ms = delivered.at_ms - delivered.started_ms
                 books.attempted(
-                    candidate,
-                    started_ms,
-                    failure=Failure(cause="cut", status=499, text="The caller hung up"),
-                    verdict=CLIENT_GONE,
+                    chosen,
+                    delivered.started_ms,
+                    ttft_ms=ttft_ms,
+                    continues_at=walk.continues_at,
                 )
-                raise
-            else:
-                ttft_ms = self.now_ms() - started_ms
-                books.attempted(candidate, started_ms, ttft_ms=ttft_ms)
-                return to, result
-        raise no_answer(failures, made, self.health.view(), books.snapshot)
+                self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
+                return delivered.to, delivered.result
+        raise no_answer(walk.failures, made, self.live.health.view(), books.snapshot)
+
+    async def _raced(self, walk: Walk[ResultT], candidate: Candidate) -> Delivered[ResultT] | None:
+        """One attempt, or two when the first one takes its time and the combo hedges."""
+        config = walk.books.snapshot.conduct(walk.made.combo, candidate.provider)
+        if config is None or config.hedge_after_ms is None or not walk.queue:
+            return await self._one(walk, candidate, config)
+        racing = {asyncio.create_task(self._one(walk, candidate, config))}
+        pause = asyncio.ensure_future(self.sleep(config.hedge_after_ms / 1000))
+        delivered = None
+        try:
+            await asyncio.wait({*racing, pause}, return_when=asyncio.FIRST_COMPLETED)
+            rival = walk.next() if pause.done() else None
+            if rival is not None:
+                other = walk.books.snapshot.conduct(walk.made.combo, rival.provider)
+                racing.add(asyncio.create_task(self._one(walk, rival, other)))
+            delivered = await _first_delivered(racing)
+            return delivered
+        finally:
+            pause.cancel()
+            for task in racing:
+                task.cancel(_OVERTAKEN if delivered is not None else None)
+            for late in await asyncio.gather(*racing, return_exceptions=True):
+                if isinstance(late, Delivered) and late is not delivered:
+                    self.live.ended(late.to.candidate)
+                    await walk.discard(late.result)
+
+    async def _one(
+        self, walk: Walk[ResultT], candidate: Candidate, config: ComboConfig | None
+    ) -> Delivered[ResultT] | None:
+        """One attempt, judged when it fails; None when the walk has to go on."""
+        books, made = walk.books, walk.made
+        to = self.endpoint(books.call, candidate, books.snapshot)
+        started_ms = self.now_ms()
+        if walk.tries:
+            self.live.took(candidate, walk.turns)
+            walk.turns = (*walk.turns, *candidate.turns)
+        walk.tries[candidate] = walk.tries.get(candidate, 0) + 1
+        self.live.began(candidate, made.combo)
+        try:
+            result = await walk.attempt(books.call, to)
+        except AttemptFailed as failed:
+            self.live.ended(candidate)
+            failure = failed.failure
+            verdict = classify(failure, category_of(books.snapshot, to.account))
+            books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
+            judge(self.live.health, candidate, books.snapshot, failure, verdict)
+            self.live.failed(candidate, verdict, made.survey.facts.session)
+            walk.failures.append((candidate, failure, verdict))
+            await self._go_on(walk, candidate, failure, verdict, config)
+            return None
+        except BaseException as error:
+            self.live.ended(candidate)
+            self.live.health.abandoned(candidate.provider)
+            overtaken = error.args == (_OVERTAKEN,)
+            books.attempted(
+                candidate,
+                started_ms,
+                failure=Failure(
+                    cause="cut",
+                    status=499,
+                    text="Another target was faster" if overtaken else "The caller hung up",
+                ),
+                verdict=HEDGED if overtaken else CLIENT_GONE,
+            )
+            raise
+        return Delivered(to, result, started_ms, self.now_ms())
+
+    async def _go_on(
+        self,
+        walk: Walk[ResultT],
+        candidate: Candidate,
+        failure: Failure,
+        verdict: Verdict,
+        config: ComboConfig | None,
+    ) -> None:
+        """Decide what a failure leaves to try, and wait where the combo says so."""
+        if verdict.reason == FOREIGN_STATE:
+            walk.books.call = unburdened(walk.books.call)
+        mine = verdict.blame == "client" and verdict.reason != FOREIGN_STATE
+        stops = config is not None and config.stop_on_client_error and mine
+        if verdict.action == "answer" or stops:
+            walk.queue.clear()
+            return
+        if verdict.action == "retry" and walk.tries[candidate] == 1:
+            walk.queue.insert(0, candidate)
+            return
+        retries = config.max_retries if config is not None else 0
+        transient = failure.status in TRANSIENT and verdict.reason not in NEVER_AGAIN
+        if config is not None and transient and walk.tries[candidate] <= retries:
+            walk.queue.insert(0, candidate)
+            await self._wait(walk, config.retry_delay_ms)
+            return
+        if verdict.action == "next-target":
+            gone = (candidate.provider, candidate.model)
+            walk.queue[:] = [row for row in walk.queue if (row.provider, row.model) != gone]
+        if config is not None and failure.status in PACED and walk.queue:
+            blocked = self.live.health.view().blocked(*candidate.place)
+            rest_ms = (blocked[1] or 0) - self.now_ms() if blocked is not None else 0
+            if 0 < rest_ms <= LONGEST_PACE_MS:
+                await self._wait(walk, min(rest_ms, config.fallback_delay_ms))
+
+    async def _wait(self, walk: Walk[ResultT], wait_ms: int) -> None:
+        left_ms = walk.books.call.left_ms(self.now_ms())
+        wait_ms = wait_ms if left_ms is None else min(wait_ms, left_ms)
+        if wait_ms:
+            walk.books.waited_ms += wait_ms
+            await self.sleep(wait_ms / 1000)
+
+
+async def _first_delivered(
+    racing: set[asyncio.Task[Delivered[ResultT] | None]],
+) -> Delivered[ResultT] | None:
+    """The first of several attempts that delivers; None when all of them failed."""
+    waiting = set(racing)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            delivered = task.result()
+            if delivered is not None:
+                return delivered
+    return None
 
 
 def judge(

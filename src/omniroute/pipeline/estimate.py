@@ -2,39 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from omniroute.catalog.prices import FREE, Price, price_of
-from omniroute.catalog.provider import Provider
-from omniroute.chat import (
-    Audio,
-    ChatRequest,
-    File,
-    Image,
-    Opaque,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from omniroute.catalog.prices import Price
+from omniroute.chat import Audio, ChatRequest, File, Opaque, Reasoning, Usage
+from omniroute.pipeline.ledger import Need
+from omniroute.routing.sizes import IMAGE_TOKENS, measured, parts
 
-CHARS_PER_TOKEN = 4
-IMAGE_TOKENS = 2_000
-DEFAULT_OUTPUT_TOKENS = 8_192
-
-
-def price_for(provider: Provider, model: str) -> Price | None:
-    """What a model costs; free on the user's own machine, None when nobody states a price."""
-    if provider.in_process or provider.probe_port is not None:
-        return FREE
-    return price_of(provider.prices, model)
-
-
-def input_tokens(request: ChatRequest) -> int:
-    """A fair estimate of what the model will read: characters / 4, images by a flat figure."""
-    pieces, images = measured(request)
-    return -(-sum(map(len, pieces)) // CHARS_PER_TOKEN) + images * IMAGE_TOKENS
+DEFAULT_OUTPUT_TOKENS = 32_000
+"""The longest answer where nobody says: hardly a model writes more in one go."""
 
 
 def input_tokens_bound(request: ChatRequest) -> int:
@@ -47,54 +21,24 @@ def input_tokens_bound(request: ChatRequest) -> int:
     return size + 16 * (len(request.messages) + len(request.tools) + 1) + images * IMAGE_TOKENS
 
 
-def bound_micro_usd(request: ChatRequest, prices: Iterable[Price | None]) -> int:
+def need_of(request: ChatRequest, prices: Iterable[Price | None]) -> Need:
     """The most a request can cost at the dearest of `prices`; unknown prices count as nothing."""
-    usage = Usage(
-        input_tokens=input_tokens_bound(request),
-        output_tokens=request.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
-    )
+    known = [price for price in prices if price is not None]
+    tokens = input_tokens_bound(request)
     # Writing a prompt into a provider's cache can cost more than reading it plainly.
-    cached = Usage(cache_write_1h_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-    return max(
-        (max(p.cost_micro_usd(usage), p.cost_micro_usd(cached)) for p in prices if p), default=0
+    readings = (Usage(input_tokens=tokens), Usage(cache_write_1h_tokens=tokens))
+    return Need(
+        reading=max(
+            (price.cost_micro_usd(reading) for price in known for reading in readings), default=0
+        ),
+        token_pico=max((price.output.at(tokens) for price in known), default=0),
+        max_tokens=(request.max_output_tokens or DEFAULT_OUTPUT_TOKENS) * max(1, request.n),
     )
-
-
-def measured(request: ChatRequest) -> tuple[list[str], int]:
-    """Everything of a request that is read as text, and how many pictures it has."""
-    images = sum(isinstance(part, Image) for part in _parts(request))
-    return list(_pieces(request)), images
-
-
-def _parts(request: ChatRequest) -> Iterator[Part]:
-    """Every part, those inside tool results too."""
-    for message in request.messages:
-        for part in message.parts:
-            yield part
-            if isinstance(part, ToolResult):
-                yield from part.parts
-
-
-def _pieces(request: ChatRequest) -> Iterator[str]:
-    """What is read as text."""
-    for part in _parts(request):
-        match part:
-            case Text(text) | Refusal(text) | Reasoning(text) | File(text=str(text)):
-                yield text
-            case ToolCall(name=name, arguments=arguments):
-                yield name
-                yield arguments
-            case _:
-                pass
-    for tool in request.tools:
-        yield repr(tool)
-    if request.response_format is not None:
-        yield repr(request.response_format)
 
 
 def _payloads(request: ChatRequest) -> Iterator[str]:
     """What is read in a form nobody can count beforehand: never more tokens than bytes."""
-    for part in _parts(request):
+    for part in parts(request):
         match part:
             case Audio(data) | File(data=str(data)) | Reasoning(redacted=str(data)):
                 yield data

@@ -10,7 +10,8 @@ from omniroute.chat import ChatReply, ChatRequest, Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.carried import holds_foreign
 from omniroute.dialects.codec import ClientCodec
-from omniroute.routing.plan import Candidate, Plan
+from omniroute.routing.plan import Plan
+from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import AttemptTrace
 
 OutputT = TypeVar("OutputT")
@@ -22,7 +23,9 @@ class ChatCall:
 
     `body` is the client's own bytes as `client` speaks; both are None for callers that have no
     wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that, and
-    `left_behind` is what a provider would not read and later attempts go without.
+    `left_behind` is what a provider would not read and later attempts go without. `path` is where
+    the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
+    ms) is when its caller stops waiting for a whole reply, or for a stream to begin.
     """
 
     request_id: str
@@ -34,6 +37,13 @@ class ChatCall:
     pinned_connection: str | None = None
     max_cost_micro_usd: int | None = None
     left_behind: tuple[str, ...] = ()
+    path: str = ""
+    cache: str | None = None
+    deadline_ms: int | None = None
+
+    def left_ms(self, now_ms: int) -> int | None:
+        """How long the caller still waits, at least 0; None for any time."""
+        return None if self.deadline_ms is None else max(0, self.deadline_ms - now_ms)
 
     @property
     def dialect(self) -> Dialect | None:
@@ -61,7 +71,11 @@ def spoken(call: ChatCall, provider: Provider) -> Dialect:
 
 @dataclass(frozen=True, slots=True)
 class ReplyHead:
-    """What is known when the first content has arrived; the last of `attempts` brought it."""
+    """What is known when the first content has arrived; the last of `attempts` brought it.
+
+    `source` is `upstream`, or where an answer came from that nobody was asked for: `cache`,
+    `shared` with the same request under way, or `idempotency`.
+    """
 
     request_id: str
     plan: Plan
@@ -70,6 +84,7 @@ class ReplyHead:
     connection_name: str
     attempts: tuple[AttemptTrace, ...]
     latency_ms: int
+    source: str = "upstream"
 
 
 @dataclass(slots=True)

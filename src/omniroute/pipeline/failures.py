@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from omniroute.errors import UpstreamFailed
 from omniroute.routing.health import HealthView
-from omniroute.routing.plan import Candidate, Plan
+from omniroute.routing.plan import Plan
 from omniroute.routing.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import Candidate
 from omniroute.routing.verdicts import Failure, Verdict, informativeness
 
-_STREAM_CODES = {
+_OWN_CODES = {
+    "deadline": ("timeout_error", "DEADLINE_EXCEEDED"),
     "stream_timeout": ("stream_timeout", "STREAM_READINESS_TIMEOUT"),
     "early_eof": ("stream_early_eof", "STREAM_EARLY_EOF"),
 }
@@ -23,7 +25,7 @@ def no_answer(
 ) -> UpstreamFailed:
     """The error for a walk in which nothing delivered; the earliest of equals is shown."""
     candidate, failure, verdict = max(failures, key=lambda row: informativeness(row[2]))
-    error_type, code = _STREAM_CODES.get(failure.cause, (failure.error_type, failure.code))
+    error_type, code = _OWN_CODES.get(failure.cause, (failure.error_type, failure.code))
     tried = len({(row.provider, row.connection, row.model) for row, _, _ in failures})
     others = f" ({tried} targets were tried)" if tried > 1 else ""
     unknown = verdict.reason in ("unknown_model", "not_found")

@@ -14,7 +14,11 @@ from omniroute.chat import (
     Event,
     Failed,
     Finished,
+    ReasoningDelta,
+    RefusalDelta,
     Started,
+    TextDelta,
+    ToolArgumentsDelta,
     Usage,
     UsageReported,
 )
@@ -24,6 +28,8 @@ from omniroute.dialects.sse import EVENT_STREAM
 from omniroute.dialects.think_tags import ThinkTags
 
 OutT = TypeVar("OutT", covariant=True)
+
+_SAID = (TextDelta, RefusalDelta, ReasoningDelta, ToolArgumentsDelta)
 
 
 class Flow(Protocol[OutT]):
@@ -56,6 +62,10 @@ class Flow(Protocol[OutT]):
     def tokens_seen(self) -> int:
         """Content frames so far."""
 
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of content so far: never fewer than tokens. 0 where nobody counts."""
+
     def feed(self, chunk: bytes) -> OutT:
         """What to hand on for this chunk; falsy when nothing is ready.
 
@@ -76,15 +86,29 @@ class Flow(Protocol[OutT]):
     def fail(self, error: ErrorFacts) -> OutT:
         """What ends the caller's stream honestly after a failure."""
 
+    def stop(self) -> OutT:
+        """What ends the caller's stream where the money ends: a reply that is cut for length."""
+
+    def note(self, text: str, /) -> OutT:
+        """A remark that clients skip and people may read; nothing where there is no such thing."""
+
 
 class RelayFlow:
-    """Same dialect on both sides: the bytes as they came."""
+    """Same dialect on both sides: the bytes as they came.
 
-    def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
+    Args:
+        beside: reads the same stream for whoever has to know what it says.
+    """
+
+    def __init__(
+        self, dialect: Dialect, *, hide_usage: bool, beside: "EventFlow | None" = None
+    ) -> None:
+        self._beside = beside
         self._codec = CODECS[dialect]
         self._relay = self._codec.relay(hide_usage=hide_usage)
         self._mark = b"data:" if self._codec.stream_type == EVENT_STREAM else b"\n"
         self.tokens_seen = 0
+        self.content_bytes = 0
 
     @property
     def content(self) -> bool:
@@ -108,9 +132,13 @@ class RelayFlow:
 
     def feed(self, chunk: bytes) -> bytes:
         self.tokens_seen += chunk.count(self._mark)
+        if self._beside is not None:
+            self._beside.feed(chunk)
         return self._relay.feed(chunk)
 
     def flush(self) -> bytes:
+        if self._beside is not None:
+            self._beside.flush()
         return self._relay.close()
 
     def close(self) -> bytes:
@@ -118,6 +146,12 @@ class RelayFlow:
 
     def fail(self, error: ErrorFacts) -> bytes:
         return self._relay.fail(error)
+
+    def stop(self) -> bytes:
+        return self.fail(ErrorFacts(status=429, message="The budget is used up."))
+
+    def note(self, text: str, /) -> bytes:
+        return remark(text) if self._codec.stream_type == EVENT_STREAM else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +196,7 @@ class EventFlow:
         self.failure: Failed | None = None
         self.usage: Usage | None = None
         self.tokens_seen = 0
+        self.content_bytes = 0
 
     @property
     def finished(self) -> bool:
@@ -184,12 +219,20 @@ class EventFlow:
     def fail(self, error: ErrorFacts) -> list[Event]:
         return [Failed(error.message, error.status, error.type, error.code)]
 
+    def stop(self) -> list[Event]:
+        return [Finished("length")]
+
+    def note(self, _text: str, /) -> list[Event]:
+        return []
+
     def _decode(self, frames: list[ServerEvent]) -> list[Event]:
         events: list[Event] = []
         for frame in frames:
             events += self._decoder.feed(frame)
         events = self._reading.told(events, self._tags)
         for event in events:
+            if isinstance(event, _SAID):
+                self.content_bytes += len(event.text.encode())
             if isinstance(event, CONTENT_EVENTS):
                 self.content = True
                 self.tokens_seen += 1
@@ -203,11 +246,22 @@ class EventFlow:
 
 
 class TranslatedFlow:
-    """Different dialects: the upstream's events, written for the caller."""
+    """Different dialects: the upstream's events, written for the caller.
 
-    def __init__(self, events: EventFlow, encoder: StreamEncoder) -> None:
+    Args:
+        remarks: the caller's stream has comments.
+    """
+
+    def __init__(
+        self, events: Flow[list[Event]], encoder: StreamEncoder, *, remarks: bool = False
+    ) -> None:
         self._events = events
         self._encoder = encoder
+        self._remarks = remarks
+
+    def taken_over(self, events: Flow[list[Event]]) -> "TranslatedFlow":
+        """The same stream to the caller, out of another target's events."""
+        return TranslatedFlow(events, self._encoder, remarks=self._remarks)
 
     @property
     def content(self) -> bool:
@@ -233,6 +287,10 @@ class TranslatedFlow:
     def tokens_seen(self) -> int:
         return self._events.tokens_seen
 
+    @property
+    def content_bytes(self) -> int:
+        return self._events.content_bytes
+
     def feed(self, chunk: bytes) -> bytes:
         return self._encode(self._events.feed(chunk))
 
@@ -244,6 +302,12 @@ class TranslatedFlow:
 
     def fail(self, error: ErrorFacts) -> bytes:
         return self._encoder.fail(error)
+
+    def stop(self) -> bytes:
+        return self._encode(self._events.stop()) + self._encoder.close()
+
+    def note(self, text: str, /) -> bytes:
+        return remark(text) if self._remarks else b""
 
     def _encode(self, events: list[Event]) -> bytes:
         return b"".join(
@@ -261,6 +325,11 @@ def identified(started: Started, fallback: Started, *, own_ids: bool = False) ->
         model=started.model or fallback.model,
         created_s=started.created_s or fallback.created_s,
     )
+
+
+def remark(text: str) -> bytes:
+    """A comment of an event stream."""
+    return f": {text}\n\n".encode()
 
 
 def failed_facts(event: Failed) -> ErrorFacts:

@@ -11,8 +11,9 @@ from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.raw_json import raw, raw_object
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
-from omniroute.routing.plan import Candidate
+from omniroute.pipeline.slots import Turnstile
 from omniroute.routing.snapshot import endpoint
+from omniroute.routing.targets import Candidate
 from omniroute.storage.records import Connection
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts
@@ -24,7 +25,8 @@ _FORWARDED = ("anthropic-version", "anthropic-beta")
 class Endpoint:
     """A candidate with everything needed to call it.
 
-    `dialect` is one of those the provider speaks; `fetch` gets what a request only points at.
+    `dialect` is one of those the provider speaks; `fetch` gets what a request only points at;
+    `turnstile` is where requests to the account line up.
     """
 
     candidate: Candidate
@@ -35,6 +37,7 @@ class Endpoint:
     fetch: Sender
     credentials: Credentials
     allow_private: bool
+    turnstile: Turnstile
 
 
 def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) -> OutboundRequest:

@@ -1,5 +1,6 @@
 """What is written down about a request, once, however it ends: ledger, health, trace, usage."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -8,14 +9,17 @@ import msgspec
 
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
-from omniroute.pipeline.estimate import input_tokens, price_for
-from omniroute.pipeline.exchange import ChatCall, Receipt, spoken
+from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
-from omniroute.routing.plan import Candidate, Plan
+from omniroute.pipeline.outbound import Endpoint
+from omniroute.routing.plan import Plan
+from omniroute.routing.sizes import input_tokens
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import AttemptTrace, RouteTrace
 from omniroute.routing.verdicts import Failure, Verdict
-from omniroute.storage.records import FinishedRequest, TraceRow, UsageRow
+from omniroute.storage.records import FinishedRequest, SpentCharge, TraceRow, UsageRow
 
 Record: TypeAlias = Callable[[FinishedRequest], None]
 """Keeps a finished request so that it survives the process."""
@@ -25,7 +29,8 @@ Record: TypeAlias = Callable[[FinishedRequest], None]
 class Settlement:
     """The open books of one request. `close` may be called on every way out; the first counts.
 
-    Clocks: `now_ms` is epoch milliseconds.
+    `candidates` are those of the plan that may be tried, where not all may. `now_ms` is epoch
+    milliseconds.
     """
 
     call: ChatCall
@@ -40,7 +45,11 @@ class Settlement:
     attempts: list[AttemptTrace] = field(default_factory=list)
     started_at_ms: int = 0
     waited_ms: int = 0
+    source: str = "upstream"
+    on_completed: Callable[[], None] | None = None
+    candidates: tuple[Candidate, ...] | None = None
     closed: bool = False
+    _parts: dict[int, tuple[Usage, int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started_at_ms = self.now_ms()
@@ -53,8 +62,9 @@ class Settlement:
         ttft_ms: int | None = None,
         failure: Failure | None = None,
         verdict: Verdict | None = None,
+        continues_at: int | None = None,
     ) -> None:
-        """Note one attempt, good or bad."""
+        """Note one attempt, good or bad; one that goes on says after how many characters."""
         account = self.snapshot.connections[candidate.connection]
         row = self.snapshot.provider_for(candidate.provider, candidate.model)
         dialect = spoken(self.call, row)
@@ -75,6 +85,7 @@ class Settlement:
                 action=verdict.action if verdict else None,
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
+                continues_at=continues_at,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),
             )
@@ -91,6 +102,41 @@ class Settlement:
             action=verdict.action,
             error=failure.text,
         )
+
+    def paid_in_part(
+        self, attempt: int, candidate: Candidate, usage: Usage | None, tokens_seen: int
+    ) -> None:
+        """An attempt gave a part of the answer before another went on: it costs money, too."""
+        self._parts[attempt] = self._spent(candidate, usage, tokens_seen)
+
+    def _spent(
+        self, candidate: Candidate, usage: Usage | None, tokens_seen: int
+    ) -> tuple[Usage, int | None]:
+        """What an attempt used and what that costs; estimated where the upstream did not say."""
+        usage = usage or Usage(
+            input_tokens=input_tokens(self.call.request),
+            output_tokens=tokens_seen,
+            estimated=True,
+        )
+        price = self.snapshot.price(candidate.provider, candidate.model)
+        return usage, price.cost_micro_usd(usage) if price else None
+
+    async def affords(self, tokens: int) -> bool:
+        """Whether an answer of `tokens` tokens is paid for, with more money where that takes it."""
+        held = self.reservation
+        return held is None or await self.ledger.grow(held, tokens)
+
+    def give_up(self, error: BaseException) -> None:
+        """Close the books on a request that got no answer, and say whose doing that was."""
+        match error:
+            case OmniRouteError():
+                outcome = "failed" if self.attempts else "refused"
+                status = error.status if isinstance(error, UpstreamFailed) else 0
+                self.close(outcome, status, error=str(error))
+            case asyncio.CancelledError():
+                self.close("client_gone", 499)
+            case _:
+                self.close("failed", 500, error="The gateway failed on this request.")
 
     def close(
         self,
@@ -114,17 +160,20 @@ class Settlement:
         self.closed = True
         cost: int | None = None
         if served_by is not None:
-            usage = usage or Usage(
-                input_tokens=input_tokens(self.call.request),
-                output_tokens=tokens_seen,
-                estimated=True,
+            usage, cost = self._parts[len(self.attempts)] = self._spent(
+                served_by, usage, tokens_seen
             )
-            price = price_for(self.snapshot.providers[served_by.provider], served_by.model)
-            cost = price.cost_micro_usd(usage) if price else None
+            if len(self._parts) > 1:
+                costs = [part for _, part in self._parts.values()]
+                cost = None if None in costs else sum(part or 0 for part in costs)
         self._fill_receipt(status, usage, cost)
+        charges: tuple[SpentCharge, ...] = ()
         if self.reservation is not None:
-            self.ledger.settle(self.reservation, cost or 0)
-        self.record(self._finished(outcome, served_by, usage, cost, error))
+            charges = self.ledger.settle(self.reservation, cost or 0)
+        finished = self._finished(outcome, served_by, cost, error)
+        self.record(msgspec.structs.replace(finished, charges=charges))
+        if outcome == "completed" and self.on_completed is not None:
+            self.on_completed()
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt
@@ -140,7 +189,6 @@ class Settlement:
         self,
         outcome: str,
         served_by: Candidate | None,
-        usage: Usage | None,
         cost: int | None,
         error: str | None,
     ) -> FinishedRequest:
@@ -172,6 +220,8 @@ class Settlement:
             usage_estimated=receipt.estimated,
             reserved_micro_usd=self.reservation.micro_usd if self.reservation else None,
             cost_micro_usd=cost,
+            source=self.source,
+            cache=call.cache,
             translated=provider is not None and not call.native(spoken(call, provider)),
         )
         row = TraceRow(
@@ -188,20 +238,11 @@ class Settlement:
             latency_ms=receipt.latency_ms,
             data=msgspec.json.encode(trace).decode(),
         )
-        rows = tuple(
-            self._usage_row(attempt, attempt is self.attempts[-1] and served_by, usage, cost)
-            for attempt in self.attempts
-        )
+        rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
         return FinishedRequest(trace=row, usage=rows)
 
-    def _usage_row(
-        self,
-        attempt: AttemptTrace,
-        served: Candidate | bool | None,
-        usage: Usage | None,
-        cost: int | None,
-    ) -> UsageRow:
-        spent = usage if served and usage is not None else Usage()
+    def _usage_row(self, attempt: AttemptTrace) -> UsageRow:
+        spent, cost = self._parts.get(attempt.number, (Usage(), None))
         return UsageRow(
             id=f"{self.call.request_id}:{attempt.number}",
             request_id=self.call.request_id,
@@ -218,10 +259,23 @@ class Settlement:
             output_tokens=spent.output_tokens,
             reasoning_tokens=spent.reasoning_tokens,
             estimated=spent.estimated,
-            cost_micro_usd=cost if served else None,
+            cost_micro_usd=cost,
             status=attempt.status,
             success=attempt.verdict is None,
             error_code=attempt.verdict,
             latency_ms=attempt.duration_ms,
             ttft_ms=attempt.ttft_ms,
         )
+
+
+def head_of(books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
+    """What is known of an answer when its first content is there."""
+    return ReplyHead(
+        request_id=books.call.request_id,
+        plan=made,
+        chosen=to.candidate,
+        provider_alias=to.provider.alias or to.provider.id,
+        connection_name=to.account.name,
+        attempts=tuple(books.attempts),
+        latency_ms=books.now_ms() - books.started_at_ms,
+    )

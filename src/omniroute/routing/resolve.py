@@ -98,9 +98,13 @@ def _combo(name: str, snapshot: Snapshot) -> Combo | None:
 
 def _mapped(name: str, snapshot: Snapshot) -> Combo | None:
     """The first combo a mapping sends this name to."""
-    combos = {combo.id: combo.name for combo in snapshot.combos.values()}
-    mapped = (row for row in snapshot.mappings if matches(row.pattern, name))
-    return next(filter(None, (_combo(combos.get(r.combo_id, ""), snapshot) for r in mapped)), None)
+    for row in snapshot.mappings:
+        named = snapshot.combos_by_id.get(row.combo_id)
+        if named is not None and matches(row.pattern, name):
+            combo = _combo(named.name, snapshot)
+            if combo is not None:
+                return combo
+    return None
 
 
 def _auto(name: str, snapshot: Snapshot) -> Resolution:
@@ -180,11 +184,7 @@ def _named(name: str, snapshot: Snapshot) -> tuple[str, str]:
 
 
 def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
-    serving = [
-        provider
-        for provider, accounts in snapshot.accounts.items()
-        if any(name in snapshot.models(account) for account in accounts)
-    ]
+    serving = snapshot.serving(name)
     listed = providers_by_model().get(name, ())
     if snapshot.spellings and name in SPELLINGS and not (listed or serving):
         return _bare(SPELLINGS[name], snapshot)

@@ -22,14 +22,13 @@ _TEXT_DATE = re.compile(
     re.IGNORECASE,
 )
 # Google's `RetryInfo` in the details of an error; a bare number is seconds.
-_RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"([\w.]{1,32})"')
-_RESET_HEADERS = (
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-reset-tokens",
-    "anthropic-ratelimit-requests-reset",
-    "anthropic-ratelimit-tokens-reset",
-    "x-ratelimit-reset",
+_RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"?([\w.]{1,32})')
+# OpenAI and its kin, Anthropic, and what older services send: a reset and what is left until it.
+_RESET = re.compile(
+    r"x-ratelimit-reset(?P<openai>-[\w-]+)?|anthropic-ratelimit-(?P<anthropic>[\w-]+)-reset"
 )
+_TELLING = frozenset({402, 403, 429, 503, 529})
+"""Statuses whose texts say when to come back."""
 
 
 def retry_after_ms(
@@ -37,18 +36,52 @@ def retry_after_ms(
 ) -> int | None:
     """Milliseconds until a retry makes sense, at most 24 hours; None when nobody says.
 
-    `Retry-After` counts for any status; reset headers, details of the error `body` and texts
-    for 429 only: on other statuses they describe a limit that was not the cause.
+    `Retry-After` counts for any status, reset headers for 429 only: on other statuses they
+    describe a limit that was not the cause. Details of the error `body` and texts count where a
+    limit can be the cause.
     """
-    found = _header_value(headers.get("retry-after"), now_ms)
+    found = _milliseconds(headers.get("retry-after-ms"))
+    if found is None:
+        found = _header_value(headers.get("retry-after"), now_ms)
     if found is None and status == 429:
-        resets = (_header_value(headers.get(name), now_ms) for name in _RESET_HEADERS)
-        known = [value for value in resets if value is not None]
-        found = max(known) if known else _from_body(body, now_ms)
-        if found is None:
-            found = _from_text(message, now_ms)
+        found = _from_resets(headers, now_ms)
+    if found is None and status in _TELLING:
+        found = _from_body(body, now_ms)
+    if found is None and status in _TELLING:
+        found = _from_text(message, now_ms)
     # Not a number compares as false; infinity is as good as any number over the limit.
     return int(min(found, MAX_HINT_MS)) if found is not None and found >= 0 else None
+
+
+def header_delay_ms(value: str | None, now_ms: int) -> int | None:
+    """Milliseconds until the time a reset header names, at most 24 hours; None for nonsense."""
+    found = _header_value(value, now_ms)
+    return int(min(found, MAX_HINT_MS)) if found is not None and found >= 0 else None
+
+
+def _milliseconds(value: str | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _from_resets(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """The latest reset; of limits that are used up, where the service says which."""
+    known: list[tuple[bool, float]] = []
+    for name, value in headers.items():
+        found = _RESET.fullmatch(name)
+        reset = _header_value(value, now_ms) if found else None
+        if found is None or reset is None or reset < 0:
+            continue
+        left = (
+            f"anthropic-ratelimit-{found['anthropic']}-remaining"
+            if found["anthropic"]
+            else f"x-ratelimit-remaining{found['openai'] or ''}"
+        )
+        known.append((headers.get(left, "").strip() == "0", reset))
+    used_up = [reset for empty, reset in known if empty]
+    return max(used_up or [reset for _, reset in known], default=None)
 
 
 def _header_value(value: str | None, now_ms: int) -> float | None:

@@ -1,19 +1,25 @@
 """The configuration a request sees: immutable, versioned, rebuilt on change and swapped whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING
-from omniroute.catalog.models import default_model, known_models
+from omniroute.catalog.fitness import Fitness, shipped
+from omniroute.catalog.models import default_model, known_models, providers_by_model
+from omniroute.catalog.overrides import Stated, priced
+from omniroute.catalog.prices import FREE, Price, price_of
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
+from omniroute.routing.combo_config import ComboConfig, effective
+from omniroute.routing.patterns import matches
 from omniroute.storage.records import (
     ApiKey,
+    BudgetRow,
     Combo,
     Connection,
     CustomModel,
@@ -34,6 +40,15 @@ SETTINGS: Mapping[str, Any] = {
     "autoRoutingEnabled": True,
     "autoRoutingDefaultVariant": "",
     "stripModelPrefix": False,
+    "fallbackStrategy": "fill-first",
+    "stickyRoundRobinLimit": 3,
+    "sessionAffinity": "explicit",
+    "comboDefaults": {},
+    "providerOverrides": {},
+    "semanticCacheEnabled": True,
+    "idempotencyWindowMs": 5_000,
+    "intentDetectionEnabled": True,
+    "intentSimpleMaxWords": 60,
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -46,6 +61,11 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     stand for, and `mappings` are the patterns that stand for combos, in the order they are tried.
     `custom_models` are by provider and id. `spellings` says whether other vendors' spellings of
     model names are understood.
+
+    The rest is worked out once, so that no request pays for how much is configured:
+    `combo_configs` are the configurations in force, `auto_accounts` what `auto` chooses from,
+    best first, `listing` the providers whose accounts list a model themselves, and `catalogued`
+    the providers with an account that relies on the catalogue.
     """
 
     version: int
@@ -61,6 +81,54 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     mappings: tuple[ModelMapping, ...] = ()
     custom_models: Mapping[str, Mapping[str, CustomModel]] = {}
     spellings: bool = True
+    combos_by_id: Mapping[str, Combo] = {}
+    combo_configs: Mapping[str, ComboConfig] = {}
+    auto_accounts: tuple[tuple[Connection, str], ...] = ()
+    listing: Mapping[str, tuple[str, ...]] = {}
+    catalogued: frozenset[str] = frozenset()
+    fitness: Fitness = shipped()
+    budgets: Mapping[tuple[str, str], BudgetRow] = {}
+    stated_prices: Stated = {}
+
+    def serving(self, model: str) -> list[str]:
+        """Providers with an active account that is known to serve a model."""
+        listed = self.listing.get(model, ())
+        known = providers_by_model().get(model, ())
+        return [*listed, *(one for one in known if one in self.catalogued and one not in listed)]
+
+    def price(self, provider: str, model: str) -> Price | None:
+        """What a model costs; free on the user's own machine, None when nobody states a price."""
+        base = self.built_in_price(provider, model)
+        models = self.stated_prices.get(provider)
+        if models is None:
+            return base
+        name = model.lower()
+        stated = models.get(name) or models.get(name.rsplit("/", 1)[-1])
+        return base if stated is None else priced(base, stated)
+
+    def built_in_price(self, provider: str, model: str) -> Price | None:
+        """The same, before operators had their say."""
+        row = self.providers[provider]
+        if row.in_process or row.probe_port is not None:
+            return FREE
+        return price_of(row.prices, model)
+
+    def conduct(self, combo: str | None, provider: str) -> ComboConfig | None:
+        """How a combo treats a provider: retries, pauses, hedging; None where no combo answers."""
+        stored = self.combos.get(combo) if combo is not None else None
+        if stored is None:
+            return None
+        if provider not in self.settings["providerOverrides"]:
+            return self.combo_configs[stored.name]
+        return effective(self.settings, provider, stored)
+
+    def excludes(self, account: Connection, model: str) -> bool:
+        """Whether an account is not to be used for a model (its `excludedModels`, 05 §5.2)."""
+        patterns = account.options.get("excludedModels")
+        if not isinstance(patterns, list):
+            return False
+        names = (f"{account.provider}/{model}", model, model.rsplit("/", 1)[-1])
+        return any(matches(str(pattern), name) for pattern in patterns for name in names)
 
     def provider_for(self, provider: str, model: str) -> Provider:
         """The row of a provider, as one of its models is spoken to."""
@@ -102,6 +170,9 @@ def build_snapshot(
     mappings: Iterable[ModelMapping] = (),
     custom_models: Iterable[CustomModel] = (),
     spellings: bool = True,
+    fitness: Fitness | None = None,
+    budgets: Iterable[BudgetRow] = (),
+    stated_prices: Stated | None = None,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
@@ -115,7 +186,9 @@ def build_snapshot(
     for connection in by_id.values():
         if connection.is_active and connection.provider in providers:
             accounts.setdefault(connection.provider, []).append(connection)
-    return Snapshot(
+    named = {combo.name: combo for combo in combos}
+    in_force = {**SETTINGS, **settings}
+    snapshot = Snapshot(
         version=version,
         providers=providers,
         prefixes=prefixes,
@@ -125,13 +198,46 @@ def build_snapshot(
         },
         connections=by_id,
         nodes=nodes_by_id,
-        combos={combo.name: combo for combo in combos},
+        combos=named,
         keys={key.key_hash: key for key in keys},
-        settings={**SETTINGS, **settings},
+        settings=in_force,
         aliases=aliases or {},
         mappings=tuple(row for row in mappings if row.enabled),
         custom_models=_by_provider(custom_models),
         spellings=spellings,
+        combos_by_id={combo.id: combo for combo in named.values()},
+        combo_configs={name: effective(in_force, None, combo) for name, combo in named.items()},
+        listing=_listing(accounts),
+        catalogued=frozenset(
+            provider
+            for provider, rows in accounts.items()
+            if any(not isinstance(row.options.get("models"), list) for row in rows)
+        ),
+        fitness=fitness or shipped(),
+        budgets={(row.scope_kind, row.scope_id): row for row in budgets},
+        stated_prices=stated_prices or {},
+    )
+    return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
+
+
+def _listing(accounts: Mapping[str, Sequence[Connection]]) -> dict[str, tuple[str, ...]]:
+    """Providers by the models their accounts list themselves."""
+    found: dict[str, dict[str, None]] = {}
+    for provider, rows in accounts.items():
+        for row in rows:
+            own = row.options.get("models")
+            for model in own if isinstance(own, list) else ():
+                found.setdefault(str(model), {})[provider] = None
+    return {model: tuple(providers) for model, providers in found.items()}
+
+
+def _auto_accounts(snapshot: Snapshot) -> tuple[tuple[Connection, str], ...]:
+    """Every active account with the model `auto` asks it for; the demo only where no other is."""
+    real = {name: rows for name, rows in snapshot.accounts.items() if name != DEMO.id}
+    accounts = [row for rows in (real or snapshot.accounts).values() for row in rows]
+    accounts.sort(key=lambda row: (row.global_priority or 100, row.priority))
+    return tuple(
+        (row, model) for row in accounts if (model := snapshot.default_model(row)) is not None
     )
 
 

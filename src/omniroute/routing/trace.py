@@ -9,6 +9,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
 
     `left_behind` is what the request held for another provider and this one was not sent.
+    `continues_at` is how many characters of the answer earlier targets had given.
     """
 
     number: int
@@ -26,13 +27,16 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     error: str | None = None
     retry_after_ms: int | None = None
     left_behind: tuple[str, ...] = ()
+    continues_at: int | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):
     """Everything that is kept about how a request was answered. Money is micro-USD.
 
     `plan` is None when the request was refused before there was one; `outcome` is `completed`,
-    `failed`, `cut`, `refused` or `client_gone`; `status` is 0 where no upstream was asked.
+    `failed`, `cut`, `stopped` (its budget ended it), `refused` or `client_gone`; `status` is 0
+    where no upstream was asked. `source` is where the answer came from, `cache` what the response
+    cache had to say: `hit`, `miss`, or why it was not asked.
     """
 
     request_id: str
@@ -58,3 +62,5 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     reserved_micro_usd: int | None = None
     cost_micro_usd: int | None = None
     translated: bool = False
+    source: str = "upstream"
+    cache: str | None = None

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from omniroute.routing.resilience import Category, FailureKind
+
 Cause: TypeAlias = Literal[
     "status",  # the upstream answered an HTTP error
     "connect",
@@ -25,6 +27,8 @@ Cause: TypeAlias = Literal[
     "cut",  # the stream ended after content, without its terminal marker
     "empty",  # a reply without any content
     "unsupported",  # our encoder cannot say the request in the target's dialect
+    "capacity",  # every slot of the account is taken, and so is the queue for them
+    "deadline",  # the time the caller gave is over
 ]
 
 Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
@@ -47,39 +51,54 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     `retry` means the same account once more at once, then the next one. `cooldown` applies to
     the blamed connection or model: milliseconds, `backoff` for the growing default, None for no
-    pause; an upstream's retry hint replaces `backoff`. `terminal` is the state of an account
-    that only an operator or a new credential ends.
+    pause, `base` for the same default every time, `midnight` for the end of the day (UTC). An
+    upstream's retry hint replaces `backoff` for accounts whose hints are trusted, and any pause
+    where `takes_hint` is set. `terminal` is the state of an account that only an operator or a
+    new credential ends.
     """
 
     reason: str
     action: Action
     blame: Blame
-    cooldown: int | Literal["backoff"] | None = None
+    cooldown: int | Literal["backoff", "base", "midnight"] | None = None
     terminal: Literal["expired", "banned", "credits_exhausted"] | None = None
     trips_breaker: bool = False
+    takes_hint: bool = False
 
 
 FOREIGN_STATE = "foreign_state"
 """The request carries thinking that another provider signed: it goes again without."""
 
-Matcher: TypeAlias = Callable[[Failure], bool]
+Matcher: TypeAlias = Callable[[Failure, Category], bool]
 
 
-def _status(*codes: int, text: str | None = None) -> Matcher:
+def _status(*codes: int, text: str | None = None, of: tuple[Category, ...] = ()) -> Matcher:
+    """An HTTP error with one of `codes`, at accounts that sign in as `of` says (or anyhow)."""
     pattern = re.compile(text, re.IGNORECASE) if text else None
 
-    def matches(failure: Failure) -> bool:
+    def matches(failure: Failure, category: Category) -> bool:
         return (
             failure.cause in ("status", "stream_error")
             and failure.status in codes
+            and (not of or category in of)
             and (pattern is None or bool(pattern.search(_words(failure))))
         )
 
     return matches
 
 
+def _quota_text(text: str) -> Matcher:
+    """Words about money and quotas. With API keys a 429 is a rate limit whatever it says."""
+    any_status = _status(400, 402, 403, 429, text=text)
+
+    def matches(failure: Failure, category: Category) -> bool:
+        return any_status(failure, category) and (failure.status != 429 or category == "oauth")
+
+    return matches
+
+
 def _cause(*causes: Cause) -> Matcher:
-    return lambda failure: failure.cause in causes
+    return lambda failure, _category: failure.cause in causes
 
 
 def _words(failure: Failure) -> str:
@@ -92,8 +111,22 @@ _DEACTIVATED = (
 )
 _CREDITS = (
     r"insufficient_quota|billing_hard_limit|credit_balance_too_low|exceeded your current quota"
-    r"|credit balance is too low|out of credits|no credits|payment required"
+    r"|(credit )?balance is too low|low balance|out of credits|no credits|payment required"
 )
+_DAILY = r"today'?s quota|daily (request |token |usage )?(quota|limit)|try again tomorrow"
+_QUOTA = (
+    r"quota[_ ](exceeded|exhausted|depleted)|quota (has been|was|is) (exceeded|exhausted|depleted)"
+    r"|exceeded[^.]{0,30}quota|quota[^.]{0,40}will reset|\bhour(ly)? (quota|limit)"
+    r"|(usage|monthly|weekly|plan|spend(ing)?|billing)[_ ](limit|cap|quota)"
+)
+_EVERY_QUOTA = f"{_CREDITS}|{_DAILY}|{_QUOTA}"
+_WRONG_PROJECT = r"has not been used in project"
+_NO_CREDENTIALS = r"no (valid )?credentials"
+_NOT_ALLOWED = r"request (is )?not allowed"
+_ILL_FORMED = r"improperly formed request"
+_RATE = r"rate[_ -]?limit|too many requests|throttl"
+_CAPACITY = r"\b(over|at|no|insufficient|out of) capacity|overloaded|capacity (exceeded|exhausted)"
+_STALE_SIGN_IN = r"invalid[_ ](access[_ ])?(token|grant)|token (has |is )?(expired|invalid|revoked)"
 _OVERFLOW = (
     r"context_length_exceeded|(maximum|max) context|context (window|length)[^.]{0,60}(exceed|limit)"
     r"|(prompt|input|request) (is )?too (long|large)|too many tokens|exceeds? [^.]{0,40}token limit"
@@ -126,7 +159,7 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         ),
     ),
     (
-        _status(400, 402, 403, 429, text=_CREDITS),
+        _quota_text(_CREDITS),
         Verdict(
             reason="credits_exhausted",
             action="next-account",
@@ -144,6 +177,30 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         ),
     ),
     (
+        _quota_text(_DAILY),
+        Verdict(
+            reason="daily_quota_exhausted",
+            action="next-account",
+            blame="connection",
+            cooldown="midnight",
+        ),
+    ),
+    (
+        _quota_text(_QUOTA),
+        Verdict(
+            reason="quota_exhausted",
+            action="next-account",
+            blame="connection",
+            cooldown=3_600_000,
+            takes_hint=True,
+        ),
+    ),
+    # A refresh can cure it, so nothing is held against the account.
+    (
+        _status(401, text=_STALE_SIGN_IN, of=("oauth",)),
+        Verdict(reason="oauth_invalid_token", action="next-account", blame="connection"),
+    ),
+    (
         _status(401),
         Verdict(
             reason="unauthorized",
@@ -157,12 +214,51 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         Verdict(reason="unknown_model", action="next-target", blame="model", cooldown=120_000),
     ),
     (
+        _status(403, text=_WRONG_PROJECT),
+        Verdict(reason="project_route_error", action="next-account", blame="connection"),
+    ),
+    (
+        _status(400, 403, text=_NO_CREDENTIALS),
+        Verdict(
+            reason="no_credentials",
+            action="next-account",
+            blame="connection",
+            cooldown=120_000,
+        ),
+    ),
+    (
+        _status(400, 403, text=_NOT_ALLOWED),
+        Verdict(reason="not_allowed", action="next-account", blame="connection", cooldown=5_000),
+    ),
+    (
+        _status(403, of=("oauth",)),
+        Verdict(reason="forbidden", action="next-account", blame="connection", terminal="banned"),
+    ),
+    (
         _status(403),
         Verdict(reason="forbidden", action="next-account", blame="connection", cooldown="backoff"),
     ),
     (
         _status(404),
         Verdict(reason="not_found", action="next-target", blame="model", cooldown=120_000),
+    ),
+    (
+        _status(429, text=_EVERY_QUOTA),
+        Verdict(
+            reason="quota_exhausted",
+            action="next-account",
+            blame="connection",
+            cooldown="backoff",
+        ),
+    ),
+    (
+        _status(429, text=_CAPACITY, of=("oauth",)),
+        Verdict(
+            reason="model_capacity",
+            action="next-account",
+            blame="connection",
+            cooldown="backoff",
+        ),
     ),
     (
         _status(429),
@@ -190,8 +286,31 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         Verdict(reason="content_policy", action="next-target", blame="client"),
     ),
     (
+        _status(400, text=_RATE),
+        Verdict(
+            reason="rate_limited", action="next-account", blame="connection", cooldown="backoff"
+        ),
+    ),
+    (
+        _status(400, text=_CAPACITY),
+        Verdict(
+            reason="model_capacity", action="next-account", blame="connection", cooldown="backoff"
+        ),
+    ),
+    # Some services say so when a part of them is down, to requests that are in order.
+    (
+        _status(400, text=_ILL_FORMED),
+        Verdict(reason="model_capacity", action="next-account", blame="connection"),
+    ),
+    (
         _status(400, 413, 422),
         Verdict(reason="invalid_request", action="answer", blame="client"),
+    ),
+    (
+        _status(406),
+        Verdict(
+            reason="not_acceptable", action="next-account", blame="connection", cooldown="backoff"
+        ),
     ),
     (
         _status(408, 500, 502, 503, 504),
@@ -259,6 +378,15 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         _cause("unsupported"),
         Verdict(reason="unsupported_by_dialect", action="next-target", blame="client"),
     ),
+    # Only this gateway's own limits: another account may have room, and nobody is at fault.
+    (
+        _cause("capacity"),
+        Verdict(reason="account_busy", action="next-account", blame="gateway"),
+    ),
+    (
+        _cause("deadline"),
+        Verdict(reason="deadline", action="answer", blame="client"),
+    ),
     (
         _cause("malformed", "too_large"),
         Verdict(
@@ -273,7 +401,7 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         Verdict(reason="stream_cut", action="answer", blame="provider", trips_breaker=True),
     ),
     (
-        lambda failure: failure.status >= 500,
+        lambda failure, _category: failure.status >= 500,
         Verdict(
             reason="server_error",
             action="next-account",
@@ -284,18 +412,41 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
 )
 
 OTHERWISE = Verdict(
-    reason="unexpected_status", action="next-account", blame="connection", cooldown="backoff"
+    reason="unexpected_status", action="next-account", blame="connection", cooldown="base"
 )
 """For what the table does not know, such as a redirect."""
 
 
+OUT_OF_QUOTA = frozenset({"quota_exhausted", "daily_quota_exhausted", "credits_exhausted"})
+"""Reasons that say an account has nothing left for a while."""
+
 CLIENT_GONE = Verdict(reason="client_gone", action="answer", blame="client")
 """For an attempt nobody waited for; it says nothing about its target."""
 
+HEDGED = Verdict(reason="hedged", action="answer", blame="client")
+"""For an attempt that another target overtook; it says nothing about its target."""
 
-def classify(failure: Failure) -> Verdict:
-    """The verdict on a failure."""
-    return next((verdict for matches, verdict in TABLE if matches(failure)), OTHERWISE)
+
+def classify(failure: Failure, category: Category = "apikey") -> Verdict:
+    """The verdict on a failure at an account that signs in as `category` says."""
+    rows = (verdict for matches, verdict in TABLE if matches(failure, category))
+    return next(rows, OTHERWISE)
+
+
+_KINDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
+    (re.compile(_EVERY_QUOTA + r"|hard limit", re.IGNORECASE), "quota_exhausted"),
+    (re.compile(_RATE, re.IGNORECASE), "rate_limit"),
+)
+
+
+def failure_kind(failure: Failure) -> FailureKind:
+    """What a breaker remembers a failure as.
+
+    A 429 never counts towards a breaker; but some services throttle with a 503 that says so.
+    """
+    words = _words(failure)
+    told: FailureKind = "rate_limit" if failure.status == 429 else "transient"
+    return next((kind for pattern, kind in _KINDS if pattern.search(words)), told)
 
 
 _INFORMATIVE: dict[str, int] = {
@@ -303,6 +454,9 @@ _INFORMATIVE: dict[str, int] = {
     "forbidden": 0,
     "account_deactivated": 0,
     "credits_exhausted": 1,
+    "quota_exhausted": 1,
+    "daily_quota_exhausted": 1,
+    "account_busy": 3,
     "rate_limited": 3,
     "not_found": 4,
     "unknown_model": 4,
@@ -311,6 +465,7 @@ _INFORMATIVE: dict[str, int] = {
     "content_policy": 5,
     "context_overflow": 5,
     "invalid_request": 6,
+    "deadline": 7,
 }
 _UNAVAILABLE = 2
 

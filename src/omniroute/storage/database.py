@@ -8,15 +8,19 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omniroute.storage.audit import AuditRepository
+from omniroute.storage.budgets import BudgetRepository, LeaseRepository
 from omniroute.storage.combos import ComboRepository
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
+from omniroute.storage.health import HealthRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.prices import PriceRepository
+from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.settings import SettingsRepository
@@ -41,6 +45,11 @@ class Work:
         self.audit = AuditRepository(connection)
         self.tasks = TaskRepository(connection)
         self.responses = ResponseRepository(connection)
+        self.response_cache = ResponseCacheRepository(connection)
+        self.prices = PriceRepository(connection)
+        self.budgets = BudgetRepository(connection)
+        self.leases = LeaseRepository(connection)
+        self.health = HealthRepository(connection)
 
 
 class Database:

@@ -30,8 +30,11 @@ def sql_sink(database: Database) -> Sink:
 
     async def store(batch: Sequence[FinishedRequest]) -> None:
         async with database.work() as work:
-            await work.usage.add([row for finished in batch for row in finished.usage])
-            await work.traces.add([finished.trace for finished in batch])
+            known = await work.traces.known([finished.trace.request_id for finished in batch])
+            new = [one for one in batch if one.trace.request_id not in known]
+            await work.usage.add([row for finished in new for row in finished.usage])
+            await work.traces.add([finished.trace for finished in new])
+            await work.leases.charge(row for finished in new for row in finished.charges)
 
     return store
 
@@ -117,6 +120,10 @@ class Journal:
         if recovered:
             log.info("recovered %d finished requests of an earlier run", recovered)
         return recovered
+
+    def processes(self) -> set[str]:
+        """The ids of all processes, dead or alive, whose records are not all in SQL."""
+        return {path.name.partition("-")[0] for path in self._directory.glob("*.jsonl")}
 
     def close(self) -> None:
         """Let go of the files. What is not in SQL yet is recovered by the next start."""

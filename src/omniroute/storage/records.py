@@ -166,11 +166,23 @@ class TraceRow(Struct, frozen=True, kw_only=True):
     data: str
 
 
+class SpentCharge(Struct, frozen=True, kw_only=True):
+    """A cost on its way to a budget's window. `holder` is the process whose lease paid it."""
+
+    holder: str
+    kind: str
+    id: str
+    period: str
+    start_ms: int
+    micro_usd: int
+
+
 class FinishedRequest(Struct, frozen=True, kw_only=True):
     """What the journal keeps of a request until it is in SQL."""
 
     trace: TraceRow
     usage: tuple[UsageRow, ...] = ()
+    charges: tuple[SpentCharge, ...] = ()
 
 
 class UsageTotals(Struct, frozen=True, kw_only=True):
@@ -282,3 +294,69 @@ class CustomModel(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     name: str = ""
     api_format: Literal["chat-completions", "responses"] = "chat-completions"
+
+
+class BudgetRow(Struct, frozen=True, kw_only=True):
+    """The limits of one scope, micro-USD; None is no limit."""
+
+    scope_kind: str
+    scope_id: str
+    daily_micro_usd: int | None = None
+    weekly_micro_usd: int | None = None
+    monthly_micro_usd: int | None = None
+    total_micro_usd: int | None = None
+    warning_threshold: float = 0.8
+    reset_interval: str = "daily"
+    reset_time: str = "00:00"
+    action: str = "deny"
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+class WindowKey(Struct, frozen=True, order=True):
+    """One window of one limit."""
+
+    kind: str
+    id: str
+    period: str
+    start_ms: int
+
+
+class WindowStanding(Struct, frozen=True, kw_only=True):
+    """A window after a lease was asked for, micro-USD: `granted` was added to `mine`."""
+
+    spent: int
+    granted: int
+    mine: int
+    others: int
+
+
+class LeaseRow(Struct, frozen=True):
+    """What one process has leased of a window, micro-USD."""
+
+    holder: str
+    micro_usd: int
+
+
+class CachedAnswer(Struct, frozen=True, kw_only=True):
+    """A kept answer by its signature. `data` is the answer as JSON text."""
+
+    signature: str
+    owner: str
+    model: str
+    data: str
+    tokens: int
+    created_at_ms: int
+    expires_at_ms: int
+    hits: int = 0
+
+
+class CacheEntry(Struct, frozen=True, kw_only=True):
+    """A kept answer without its text."""
+
+    signature: str
+    model: str
+    tokens: int
+    created_at_ms: int
+    expires_at_ms: int
+    hits: int

@@ -25,15 +25,22 @@ class SettingsRepository:
         )
         return {row.key: row.value for row in rows}
 
+    async def namespace(self, name: str) -> dict[str, Any]:
+        """Every value of a namespace of its own."""
+        rows = await self._connection.execute(
+            select(table.c.key, table.c.value).where(table.c.namespace == name)
+        )
+        return {row.key: row.value for row in rows}
+
     async def get(self, key: str) -> Any:
         """The stored value, or None."""
         return await self._connection.scalar(
             select(table.c.value).where(table.c.namespace == _SETTINGS, table.c.key == key)
         )
 
-    async def set(self, key: str, value: Any) -> None:
+    async def set(self, key: str, value: Any, *, namespace: str = _SETTINGS) -> None:
         """Store a JSON value other than null."""
-        await upsert(self._connection, table, {"namespace": _SETTINGS, "key": key, "value": value})
+        await upsert(self._connection, table, {"namespace": namespace, "key": key, "value": value})
 
     async def delete(self, key: str) -> bool:
         """Go back to the default; False when it was not set."""

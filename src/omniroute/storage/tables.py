@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -283,4 +284,67 @@ model_combo_mappings = Table(
     Column("description", AnyText, nullable=False),
     Column("created_at", AnyText, nullable=False),
     Column("updated_at", AnyText, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope_kind", AnyText, primary_key=True),
+    Column("scope_id", AnyText, primary_key=True),
+    Column("daily_micro_usd", BigInteger),
+    Column("weekly_micro_usd", BigInteger),
+    Column("monthly_micro_usd", BigInteger),
+    Column("total_micro_usd", BigInteger),
+    Column("warning_threshold", Float, nullable=False),
+    Column("reset_interval", AnyText, nullable=False),
+    Column("reset_time", AnyText, nullable=False),
+    Column("action", AnyText, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+budget_windows = Table(
+    "budget_windows",
+    metadata,
+    Column("scope_kind", AnyText, primary_key=True),
+    Column("scope_id", AnyText, primary_key=True),
+    Column("period", AnyText, primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("end_ms", BigInteger),
+    Column("spent_micro_usd", BigInteger, nullable=False),
+)
+
+# What processes may spend without asking; below zero where more was spent than leased.
+budget_leases = Table(
+    "budget_leases",
+    metadata,
+    Column("holder", AnyText, primary_key=True),
+    Column("scope_kind", AnyText, primary_key=True),
+    Column("scope_id", AnyText, primary_key=True),
+    Column("period", AnyText, primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("micro_usd", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Index(None, "scope_kind", "scope_id", "period", "start_ms"),
+)
+
+response_cache = Table(
+    "response_cache",
+    metadata,
+    Column("signature", AnyText, primary_key=True),
+    Column("owner", AnyText, nullable=False),
+    Column("model", AnyText, nullable=False, index=True),
+    Column("data", AnyText, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+    Column("hits", BigInteger, nullable=False),
+)
+
+health_states = Table(
+    "health_states",
+    metadata,
+    Column("scope", AnyText, primary_key=True),  # breaker, cooldown or lockout
+    Column("name", AnyText, primary_key=True),
+    Column("state", JsonText),
 )

@@ -25,11 +25,25 @@ class TraceRepository:
             value["timestamp"] = value.pop("timestamp_ms")
         await insert_new(self._connection, table, values)
 
+    async def known(self, request_ids: Sequence[str]) -> set[str]:
+        """Which of these requests are stored already."""
+        rows = await self._connection.execute(
+            select(table.c.request_id).where(table.c.request_id.in_(request_ids))
+        )
+        return {row.request_id for row in rows}
+
     async def get(self, request_id: str) -> TraceRow | None:
         """The decision about one request."""
         rows = await self._connection.execute(select(table).where(table.c.request_id == request_id))
         row = rows.mappings().first()
         return None if row is None else _record(dict(row))
+
+    async def of_combo(self, combo: str, since_ms: int, limit: int) -> tuple[TraceRow, ...]:
+        """The newest decisions of a combo since a time, oldest first."""
+        newest = select(table).where(table.c.combo == combo, table.c.timestamp >= since_ms)
+        newest = newest.order_by(table.c.timestamp.desc(), table.c.request_id.desc()).limit(limit)
+        rows = (await self._connection.execute(newest)).mappings().all()
+        return tuple(_record(dict(row)) for row in reversed(rows))
 
     async def recent(self, limit: int) -> tuple[TraceRow, ...]:
         """The latest decisions, newest first."""

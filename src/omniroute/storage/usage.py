@@ -75,6 +75,15 @@ class UsageRepository:
         )
         return {row["provider"]: _totals(row) for row in rows.mappings()}
 
+    async def recent(self, since_ms: int, limit: int) -> tuple[UsageRow, ...]:
+        """The newest attempts since a time (inclusive), oldest first."""
+        newest = select(table).where(table.c.timestamp >= since_ms)
+        newest = newest.order_by(table.c.timestamp.desc(), table.c.id.desc()).limit(limit)
+        rows = (await self._connection.execute(newest)).mappings().all()
+        return tuple(
+            UsageRow(**{_FIELDS.get(k, k): v for k, v in row.items()}) for row in reversed(rows)
+        )
+
     async def for_request(self, request_id: str) -> tuple[UsageRow, ...]:
         """The attempts of one request, in the order they were made."""
         rows = await self._connection.execute(

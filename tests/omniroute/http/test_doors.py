@@ -205,7 +205,7 @@ ALLOWED = {
     "/v1/chat/completions": {"OPTIONS", "POST"},
     "/v1/models": {"GET", "OPTIONS"},
     "/api/combos": {"GET", "OPTIONS", "POST"},
-    "/api/combos/some-id": {"DELETE", "GET", "OPTIONS"},
+    "/api/keys/some-id": {"DELETE", "GET", "OPTIONS"},
 }
 
 
@@ -261,7 +261,7 @@ async def test_a_gateway_failure_says_nothing_about_its_cause(
         raise RuntimeError("secret detail in /srv/app/main.py")
 
     async with site() as gateway, gateway.as_peer() as client:
-        monkeypatch.setattr(type(gateway.engine.chat), "plan", broken)
+        monkeypatch.setattr("omniroute.pipeline.planning.plan", broken)
         chat = {"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]}
         answers = [
             await client.post("/v1/chat/completions", json=chat),

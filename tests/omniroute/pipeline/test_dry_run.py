@@ -14,9 +14,13 @@ from tests.support.builders import account, combo, node, reference, snapshot
 from omniroute.caller import Caller
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import OmniRouteError
-from omniroute.operations.routes import SimulateQuery, Simulation, simulate_route
+from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
 from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown, Health, Lockout
+from omniroute.routing.plan import from_survey
+from omniroute.routing.recorded import RecordedWorld
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.strategies import STRATEGIES
+from omniroute.routing.survey import survey
 from omniroute.routing.trace import RouteTrace
 from omniroute.storage.records import ComboStep
 from omniroute.upstream.send import OutboundRequest
@@ -47,7 +51,7 @@ accounts = st.lists(
 steps = st.lists(st.one_of(models, st.sampled_from(COMBOS).map(reference)), min_size=1, max_size=5)
 limits = st.sampled_from([(), (), (), ("one-one", "groq"), ("demo", "two-two")])
 combos = st.lists(
-    st.tuples(steps, limits, st.sampled_from(["priority", "random", "p2c"])),
+    st.tuples(steps, limits, st.sampled_from(sorted(STRATEGIES))),
     min_size=len(COMBOS),
     max_size=len(COMBOS),
 )
@@ -81,7 +85,9 @@ keys = st.builds(
     allowed_models=st.sampled_from([(), (), (), ("c*",), ("one/*", "auto", "c0")]),
     allowed_connections=st.sampled_from([(), (), (), ("a0", "a1", "demo"), ("a2", "a3", "a4")]),
 )
-asked = st.one_of(st.sampled_from(COMBOS), st.sampled_from([*COMBOS, "auto"]), models)
+asked = st.one_of(
+    st.sampled_from(COMBOS), st.sampled_from([*COMBOS, "auto", "auto/cheap", "auto/fast"]), models
+)
 
 Owned: TypeAlias = Sequence[tuple[str, int, bool]]
 Named: TypeAlias = Sequence[tuple[Sequence[str | ComboStep], Sequence[str], str]]
@@ -130,7 +136,8 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         journal=absent,
         configuration=configuration,
         admission=absent,
-        health=made.health,
+        live=made.pipeline.live,
+        policy=absent,
         ledger=made.ledger,
         chat=made.pipeline,
         now_ms=made.pipeline.now_ms,
@@ -181,6 +188,11 @@ def compare(
     assert all(key in allowed for _, _, key in run) or not allowed
     trace = msgspec.json.decode(made.records[0].trace.data, type=RouteTrace)
     assert [(row.provider, row.model, row.connection) for row in trace.attempts] == run
+    if trace.plan is not None:  # the stored trace alone gives the same plan again
+        old = trace.plan
+        assert from_survey(old.survey, old.seed, old.snapshot_version) == old
+        seen = survey(old.survey.facts, world, RecordedWorld(old.survey))
+        assert from_survey(seen, old.seed, world.version) == old
     assert (made.ledger.open_reservations, len(made.records)) == (0, 1)
     event(f"{min(len(path), 3)} targets or more" if path else "refused")
     return path, run

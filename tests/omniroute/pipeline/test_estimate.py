@@ -1,10 +1,12 @@
 """Estimates and bounds: the bound holds for whatever a request may carry."""
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.builders import snapshot
 
 from omniroute.catalog.prices import FREE, Price, Rate
-from omniroute.catalog.providers import PROVIDERS
 from omniroute.chat import (
     Audio,
     ChatRequest,
@@ -26,12 +28,17 @@ from omniroute.chat import (
 )
 from omniroute.pipeline.estimate import (
     DEFAULT_OUTPUT_TOKENS,
-    IMAGE_TOKENS,
-    bound_micro_usd,
-    input_tokens,
     input_tokens_bound,
-    price_for,
+    need_of,
 )
+from omniroute.routing.sizes import IMAGE_TOKENS, input_tokens
+
+
+def most(request: ChatRequest, prices: Sequence[Price | None]) -> int:
+    """The most a request can cost, with its longest answer."""
+    need = need_of(request, prices)
+    return need.cost(need.max_tokens)
+
 
 words = st.text(max_size=40)
 texts = st.builds(Text, words)
@@ -146,23 +153,23 @@ def test_the_bound_in_money_is_that_of_the_dearest_price() -> None:
     asked = request(Text("hi"), max_output_tokens=10)
     read = input_tokens_bound(asked)
     prices = [None, price(1, 2), price(3, 4), FREE]
-    assert bound_micro_usd(asked, prices) == 3 * read + 4 * 10
+    assert most(asked, prices) == 3 * read + 4 * 10
 
 
 def test_the_bound_in_money_allows_for_the_prompt_being_kept() -> None:
     asked = request(Text("hi"), max_output_tokens=10)
     read = input_tokens_bound(asked)
-    assert bound_micro_usd(asked, [price(1, 1, kept=2)]) == 2 * read + 10
+    assert most(asked, [price(1, 1, kept=2)]) == 2 * read + 10
 
 
 def test_a_request_that_names_no_limit_is_bound_by_the_default() -> None:
     asked = request(Text("hi"))
-    assert bound_micro_usd(asked, [price(0, 1)]) == DEFAULT_OUTPUT_TOKENS
+    assert most(asked, [price(0, 1)]) == DEFAULT_OUTPUT_TOKENS
 
 
 def test_no_price_is_no_bound() -> None:
-    assert bound_micro_usd(request(Text("hi")), [None]) == 0
-    assert bound_micro_usd(request(Text("hi")), []) == 0
+    assert most(request(Text("hi")), [None]) == 0
+    assert most(request(Text("hi")), []) == 0
 
 
 @given(requests, st.integers(1, 100), st.integers(1, 100), st.integers(1, 500))
@@ -173,10 +180,11 @@ def test_what_is_spent_within_the_limits_is_never_over_the_bound(
         model="m", messages=asked.messages, tools=asked.tools, max_output_tokens=limit
     )
     rates = price(read, written)
-    most = Usage(input_tokens=input_tokens_bound(limited), output_tokens=limit)
-    assert rates.cost_micro_usd(most) <= bound_micro_usd(limited, [rates])
+    longest = Usage(input_tokens=input_tokens_bound(limited), output_tokens=limit)
+    assert rates.cost_micro_usd(longest) <= most(limited, [rates])
 
 
+WORLD = snapshot()
 PRICED = {
     "the user's own machine": ("ollama", "llama3.2", True, True),
     "the demo": ("demo", "echo", True, True),
@@ -189,6 +197,6 @@ PRICED = {
 def test_prices_are_known_free_or_unknown() -> None:
     found = {}
     for name, (provider, model, _, _) in PRICED.items():
-        rates = price_for(PROVIDERS[provider], model)
+        rates = WORLD.price(provider, model)
         found[name] = (provider, model, rates is not None, rates == FREE)
     assert found == PRICED

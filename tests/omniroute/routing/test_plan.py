@@ -1,13 +1,15 @@
 """What a plan holds, in which order, and what it leaves out and why."""
 
-import msgspec
 import pytest
-from tests.support.builders import account, combo, node, reference, snapshot
+from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
 from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnavailable
 from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
-from omniroute.routing.plan import Plan, RouteFacts, model_allowed, plan, recovery_ms, refusal
+from omniroute.routing.permission import model_allowed
+from omniroute.routing.plan import Plan, plan
+from omniroute.routing.refusals import recovery_ms, refusal
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import RouteFacts
 from omniroute.storage.records import ModelStep
 
 NOW_MS = 1_000_000
@@ -27,7 +29,6 @@ WORLD = snapshot(
         combo("loop", reference("loop"), "two/y"),
         combo("lost", reference("nobody"), "nobody/x", "two/y"),
         combo("only-two", "one/x", "two/y", allowed_providers=("two-two",)),
-        combo("shuffled", "one/x", "two/y", strategy="random"),
         combo("pinned"),
     ],
 )
@@ -44,7 +45,8 @@ def left_out(made: Plan) -> list[tuple[str, str | None, str]]:
 
 
 def made(model: str, health: HealthView = SOUND, world: Snapshot = WORLD, **more: object) -> Plan:
-    return plan(RouteFacts(model=model, **more), world, health, seed=7)  # type: ignore[arg-type]
+    facts = RouteFacts(model=model, **more)  # type: ignore[arg-type]
+    return plan(facts, world, quiet(health), seed=7)
 
 
 ORDERS = {
@@ -54,7 +56,6 @@ ORDERS = {
     "a combo inside itself adds nothing": ("loop", ["y@c"]),
     "what does not exist is skipped": ("lost", ["y@c"]),
     "only allowed providers": ("only-two", ["y@c"]),
-    "a strategy that is not built keeps the order": ("shuffled", ["x@a", "x@b", "y@c"]),
 }
 
 
@@ -71,9 +72,6 @@ def test_every_candidate_says_why_it_is_there() -> None:
 
 
 def test_notes_say_what_was_skipped() -> None:
-    assert made("shuffled").notes == (
-        "strategy 'random' is not built yet: the order of the list holds",
-    )
     assert len(made("lost").notes) == 2
 
 
@@ -202,7 +200,11 @@ def test_a_pin_leaves_out_every_other_account() -> None:
 def test_a_step_may_be_bound_to_an_account() -> None:
     step = ModelStep(id="s", model="one/x", connection_id="b")
     lost = ModelStep(id="t", model="one/x", connection_id="gone")
-    world = msgspec.structs.replace(WORLD, combos={"bound": combo("bound", step, lost)})
+    world = snapshot(
+        nodes=[node("one")],
+        accounts=[account("one-one", "a"), account("one-one", "b")],
+        combos=[combo("bound", step, lost)],
+    )
     found = made("bound", world=world)
     assert (order(found), left_out(found)) == (["x@b"], [("x", "gone", "no_active_account")])
 
@@ -258,5 +260,5 @@ def test_refusals_say_when_to_come_back() -> None:
     error = refusal(broken, WORLD)
     assert (type(error), error.code) == (TargetsUnavailable, "provider_circuit_open")
     assert recovery_ms(broken) is None
-    nothing = plan(RouteFacts(model="both"), snapshot(combos=[combo("both", "nobody/x")]), SOUND, 1)
+    nothing = made("both", world=snapshot(combos=[combo("both", "nobody/x")]))
     assert refusal(nothing, WORLD).code == "ALL_ACCOUNTS_INACTIVE"

@@ -10,6 +10,7 @@ from omniroute.routing.verdicts import (
     Cause,
     Failure,
     classify,
+    failure_kind,
     informativeness,
 )
 
@@ -25,10 +26,62 @@ EXAMPLES = {
         "next-account",
     ),
     "no money left, by code": (
-        status(429, "x", code="insufficient_quota"),
+        status(403, "x", code="insufficient_quota"),
         "credits_exhausted",
         "next-account",
     ),
+    "nothing left for today": (
+        status(403, "You have used today's quota"),
+        "daily_quota_exhausted",
+        "next-account",
+    ),
+    "nothing left for this hour": (
+        status(403, "hour quota reached"),
+        "quota_exhausted",
+        "next-account",
+    ),
+    "a project without the service": (
+        status(403, "Cloud Code API has not been used in project 7 before"),
+        "project_route_error",
+        "next-account",
+    ),
+    "an account without credentials": (
+        status(400, "No credentials for this workspace"),
+        "no_credentials",
+        "next-account",
+    ),
+    "a request that is not allowed there": (
+        status(403, "Request not allowed"),
+        "not_allowed",
+        "next-account",
+    ),
+    "a quota behind a 429": (
+        status(429, "You exceeded your current quota", code="insufficient_quota"),
+        "quota_exhausted",
+        "next-account",
+    ),
+    "a rate limit behind a 400": (
+        status(400, "Too many requests"),
+        "rate_limited",
+        "next-account",
+    ),
+    "no capacity behind a 400": (
+        status(400, "The model is overloaded"),
+        "model_capacity",
+        "next-account",
+    ),
+    "a service that blames the request": (
+        status(400, "Improperly formed request."),
+        "model_capacity",
+        "next-account",
+    ),
+    "an answer it cannot give in JSON": (status(406), "not_acceptable", "next-account"),
+    "no slot of the account is free": (
+        Failure(cause="capacity", status=429),
+        "account_busy",
+        "next-account",
+    ),
+    "no time left": (Failure(cause="deadline", status=504), "deadline", "answer"),
     "no money left, by text": (
         status(400, "Your credit balance is too low to access the API"),
         "credits_exhausted",
@@ -128,14 +181,66 @@ EXAMPLES = {
 }
 
 
+SIGNED_IN = {
+    "forbidden is a ban": (status(403), "forbidden", "banned"),
+    "a token that ran out is refreshed": (
+        status(401, "token has expired"),
+        "oauth_invalid_token",
+        None,
+    ),
+    "a 429 may mean that the money is gone": (
+        status(429, "x", code="insufficient_quota"),
+        "credits_exhausted",
+        "credits_exhausted",
+    ),
+    "a 429 may last the day": (
+        status(429, "daily limit; try again tomorrow"),
+        "daily_quota_exhausted",
+        None,
+    ),
+    "a 429 may last the hour": (
+        status(429, "Your usage limit was reached"),
+        "quota_exhausted",
+        None,
+    ),
+    "a 429 may be about the model": (status(429, "Overloaded"), "model_capacity", None),
+    "a 429 that says nothing else is a rate limit": (status(429), "rate_limited", None),
+}
+
+
+@pytest.mark.parametrize(("failure", "reason", "terminal"), SIGNED_IN.values(), ids=SIGNED_IN)
+def test_an_account_that_signs_in_fails_in_its_own_ways(
+    failure: Failure, reason: str, terminal: str | None
+) -> None:
+    verdict = classify(failure, "oauth")
+    assert (verdict.reason, verdict.terminal) == (reason, terminal)
+    with_key = classify(failure, "apikey")
+    assert verdict is not with_key or reason == "rate_limited"
+
+
+KINDS = {
+    "a plain 429": (status(429), "rate_limit"),
+    "a 429 about a quota": (status(429, "monthly limit reached"), "quota_exhausted"),
+    "a 503 that throttles": (status(503, "x", code="ThrottlingException"), "rate_limit"),
+    "a 503": (status(503), "transient"),
+    "nobody there": (Failure(cause="connect", status=502), "transient"),
+}
+
+
+@pytest.mark.parametrize(("failure", "kind"), KINDS.values(), ids=KINDS)
+def test_a_failure_is_of_a_kind(failure: Failure, kind: str) -> None:
+    assert failure_kind(failure) == kind
+
+
 @pytest.mark.parametrize(("failure", "reason", "action"), EXAMPLES.values(), ids=EXAMPLES)
 def test_a_failure_has_its_verdict(failure: Failure, reason: str, action: str) -> None:
-    verdict = classify(failure)
+    verdict = classify(failure, "apikey")
     assert (verdict.reason, verdict.action) == (reason, action)
 
 
 def test_every_row_is_reached_by_an_example() -> None:
     reached = {id(classify(failure)) for failure, _, _ in EXAMPLES.values()}
+    reached |= {id(classify(failure, "oauth")) for failure, _, _ in SIGNED_IN.values()}
     assert [verdict.reason for _, verdict in TABLE if id(verdict) not in reached] == []
 
 
@@ -150,8 +255,12 @@ CONTESTED = {
         "account_deactivated",
     ),
     "no money before a rate limit": (
-        status(429, "You exceeded your current quota"),
+        status(402, "You exceeded your current quota"),
         "credits_exhausted",
+    ),
+    "a quota before a rate limit": (
+        status(429, "Rate limit: you exceeded your current quota"),
+        "quota_exhausted",
     ),
     "an unknown model before a parameter": (
         status(400, "model gpt-9 is not supported"),
@@ -170,7 +279,7 @@ CONTESTED = {
 
 @pytest.mark.parametrize(("failure", "reason"), CONTESTED.values(), ids=CONTESTED)
 def test_the_first_row_that_matches_wins(failure: Failure, reason: str) -> None:
-    matching = [verdict.reason for matches, verdict in TABLE if matches(failure)]
+    matching = [verdict.reason for matches, verdict in TABLE if matches(failure, "apikey")]
     assert len(matching) > 1
     assert (classify(failure).reason, matching[0]) == (reason, reason)
 

@@ -1,6 +1,6 @@
 """Neutral replies into Responses, whole and streamed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -12,24 +12,20 @@ from omniroute.chat import (
     Failed,
     Finished,
     FinishReason,
-    Image,
     ImageProduced,
-    Opaque,
     OpaqueBlock,
     Reasoning,
     ReasoningDelta,
     ReasoningRedacted,
     ReasoningSigned,
-    Refusal,
     RefusalDelta,
     Started,
-    Text,
     TextDelta,
     ToolArgumentsDelta,
-    ToolCall,
     ToolCallStarted,
     Usage,
     UsageReported,
+    events_of,
 )
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.dialects.fields import own_fields
@@ -58,38 +54,10 @@ _encode = msgspec.json.Encoder().encode
 def encode_reply(reply: ChatReply, request: ChatRequest) -> bytes:
     """See `ClientCodec.encode_reply`: what the stream of the same reply ends with."""
     encoder = ResponsesEncoder(request)
-    for event in _events(reply):
+    for event in events_of(reply):
         encoder.feed(event)
     encoder.close()
     return _encode(encoder.response)
-
-
-def _events(reply: ChatReply) -> Iterator[Event]:
-    yield Started(reply.id, reply.model, reply.created_s)
-    calls = 0
-    for part in reply.parts:
-        match part:
-            case Text(text):
-                yield TextDelta(text)
-            case Refusal(text):
-                yield RefusalDelta(text)
-            case Reasoning(redacted=str(data), origin=origin):
-                yield ReasoningRedacted(data, origin)
-            case Reasoning(text, signature, origin=origin, id=item_id):
-                yield from [ReasoningDelta(text)] if text else []
-                yield from [ReasoningSigned(signature, origin, item_id)] if signature else []
-            case ToolCall(id, name, arguments):
-                yield ToolCallStarted(calls, id, name)
-                yield ToolArgumentsDelta(calls, arguments)
-                calls += 1
-            case Image():
-                yield ImageProduced(part)
-            case Opaque(extras):
-                yield OpaqueBlock(extras)
-    if reply.usage is not None:
-        yield UsageReported(reply.usage)
-    if reply.finish is not None:
-        yield Finished(reply.finish)
 
 
 class ResponsesEncoder:

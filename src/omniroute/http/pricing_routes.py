@@ -1,0 +1,63 @@
+"""Prices as routes (02 §6)."""
+
+from typing import Annotated
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody, QueryParameter
+
+from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.problems import delete, get, patch, post
+from omniroute.operations import pricing
+from omniroute.operations.pricing import PriceMap, Prices, PricingView
+
+WithSources = Annotated[int, QueryParameter(name="includeSources")]
+Named = Annotated[str | None, QueryParameter()]
+
+
+@get("/api/pricing", tags=["Pricing"], operation_id="get_pricing")
+async def get_pricing(
+    engine: TheEngine, operator: Operator, include_sources: WithSources = 0
+) -> Prices | PricingView:
+    """What every known model costs, in USD per million tokens; with `includeSources=1` who says
+    so."""
+    found = await pricing.pricing(engine, operator)
+    return found if include_sources else found.pricing
+
+
+@patch("/api/pricing", tags=["Pricing"], operation_id="state_pricing")
+async def state_pricing(
+    engine: TheEngine, operator: Operator, data: JSONBody[PriceMap]
+) -> PriceMap:
+    """Say what models cost; what is not named keeps its price."""
+    return await pricing.state_prices(engine, operator, data)
+
+
+@post("/api/pricing", status_code=200, tags=["Pricing"], operation_id="post_pricing")
+async def post_pricing(engine: TheEngine, operator: Operator, data: JSONBody[PriceMap]) -> PriceMap:
+    """The same as PATCH, for clients that say POST."""
+    return await pricing.state_prices(engine, operator, data)
+
+
+@delete("/api/pricing", status_code=200, tags=["Pricing"], operation_id="reset_pricing")
+async def reset_pricing(
+    engine: TheEngine, operator: Operator, provider: Named = None, model: Named = None
+) -> Prices:
+    """Go back to the built-in price of a model, of a provider's models, or of all."""
+    found = await pricing.reset_prices(engine, operator, provider, model)
+    return found.pricing
+
+
+@get("/api/pricing/defaults", tags=["Pricing"], operation_id="default_pricing")
+async def default_pricing(engine: TheEngine, operator: Operator) -> Prices:
+    """The built-in prices."""
+    return await pricing.default_pricing(engine, operator)
+
+
+PRICING: tuple[HTTPRouteHandler, ...] = (
+    get_pricing,
+    state_pricing,
+    post_pricing,
+    reset_pricing,
+    default_pricing,
+)
+"""Every route about prices."""

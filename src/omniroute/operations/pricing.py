@@ -1,0 +1,121 @@
+"""Prices: what models cost, and what operators say they cost. Source: 02 §6, 05 §10.1."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from omniroute.caller import Caller
+from omniroute.catalog.models import known_models
+from omniroute.catalog.names import did_you_mean
+from omniroute.catalog.overrides import StatedPrice, told
+from omniroute.catalog.prices import Price
+from omniroute.engine import Engine
+from omniroute.errors import ValidationFailed
+
+Prices: TypeAlias = dict[str, dict[str, dict[str, float]]]
+"""USD per million tokens, by provider and model."""
+
+PriceMap: TypeAlias = dict[
+    Annotated[str, Meta(min_length=1, max_length=200)],
+    dict[Annotated[str, Meta(min_length=1, max_length=300)], StatedPrice],
+]
+
+
+class PricingView(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Prices, and where each comes from when that was asked."""
+
+    pricing: Prices
+    source_map: dict[str, dict[str, Literal["default", "user"]]] | UnsetType = UNSET
+
+
+async def pricing(engine: Engine, caller: Caller) -> PricingView:
+    """What every known model costs, with who says so."""
+    prices: Prices = {}
+    sources: dict[str, dict[str, Literal["default", "user"]]] = {}
+    snapshot = engine.snapshot
+    for provider in snapshot.providers:
+        stated = snapshot.stated_prices.get(provider, {})
+        for model in dict.fromkeys([*(one.id for one in known_models(provider)), *stated]):
+            price = snapshot.price(provider, model)
+            if price is not None:
+                prices.setdefault(provider, {})[model] = told(price)
+                source: Literal["default", "user"] = (
+                    "user" if model.lower() in stated else "default"
+                )
+                sources.setdefault(provider, {})[model] = source
+    return PricingView(pricing=prices, source_map=sources)
+
+
+async def default_pricing(engine: Engine, caller: Caller) -> Prices:
+    """What the built-in table says."""
+    found: Prices = {}
+    for provider in engine.snapshot.providers:
+        for model in known_models(provider):
+            price: Price | None = engine.snapshot.built_in_price(provider, model.id)
+            if price is not None:
+                found.setdefault(provider, {})[model.id] = told(price)
+    return found
+
+
+async def state_prices(engine: Engine, caller: Caller, written: PriceMap) -> PriceMap:
+    """State prices; what is not named keeps its price. In force from the next request on.
+
+    Returns:
+        Everything that operators have stated.
+
+    Raises:
+        ValidationFailed: nothing is stated, or there is no such provider.
+    """
+    if not written:
+        raise ValidationFailed([("", "at least one price is needed")])
+    async with engine.configuration.change() as work:
+        stated = {name: dict(models) for name, models in (await work.prices.stated()).items()}
+        for named, models in written.items():
+            provider = _provider(engine, named)
+            known = stated.setdefault(provider, {})
+            for model, price in models.items():
+                known[model.lower()] = _merged(known.get(model.lower()), price)
+            await work.prices.save(provider, known)
+    return {name: dict(models) for name, models in engine.snapshot.stated_prices.items()}
+
+
+async def reset_prices(
+    engine: Engine, caller: Caller, provider: str | None, model: str | None
+) -> PricingView:
+    """Forget what was stated of one model, of one provider, or of all; the prices that hold now.
+
+    Raises:
+        ValidationFailed: there is no such provider, or a model is named without one.
+    """
+    if model is not None and provider is None:
+        raise ValidationFailed([("provider", "is needed beside a model")])
+    async with engine.configuration.change() as work:
+        for name, models in (await work.prices.stated()).items():
+            if provider is not None and name != _provider(engine, provider):
+                continue
+            kept = {} if model is None else dict(models)
+            kept.pop((model or "").lower(), None)
+            await work.prices.save(name, kept)
+    return await pricing(engine, caller)
+
+
+def _merged(old: StatedPrice | None, new: StatedPrice) -> StatedPrice:
+    if old is None:
+        return new
+    fields = {
+        name: value if (value := getattr(new, name)) is not UNSET else getattr(old, name)
+        for name in StatedPrice.__struct_fields__
+    }
+    return StatedPrice(**fields)
+
+
+def _provider(engine: Engine, named: str) -> str:
+    """The id of a provider, by id, alias or prefix, whatever its case."""
+    prefixes = engine.snapshot.prefixes
+    found = prefixes.get(named) or prefixes.get(named.lower())
+    if found is None and named in engine.snapshot.providers:
+        found = named
+    if found is None:
+        hint = did_you_mean(named, prefixes)
+        raise ValidationFailed([(named, f"is no provider.{hint}")])
+    return found

@@ -1,0 +1,55 @@
+"""Money is set aside before anything is sent; where it is short, less is asked for."""
+
+from dataclasses import replace
+
+from msgspec.structs import replace as replace_fields
+
+from omniroute.catalog.prices import FREE
+from omniroute.chat import Usage
+from omniroute.errors import BudgetExceeded
+from omniroute.pipeline.budgets import budgets_for
+from omniroute.pipeline.estimate import need_of
+from omniroute.pipeline.settlement import Settlement
+from omniroute.routing.plan import Plan
+from omniroute.routing.sizes import input_tokens
+
+
+async def reserve(books: Settlement, made: Plan) -> Plan:
+    """Set aside the most a request can cost. Near a limit its answer is cut to what is left.
+
+    Returns:
+        The plan, with a note where only a part of it is gone by.
+
+    Raises:
+        BudgetExceeded: what is left is too little, and nothing of the plan is free.
+    """
+    call = books.call
+    prices = [books.snapshot.price(row.provider, row.model) for row in made.candidates]
+    if call.max_cost_micro_usd is not None:
+        read = Usage(input_tokens=input_tokens(call.request))
+        cheapest = min((p.cost_micro_usd(read) for p in prices if p), default=0)
+        if cheapest > call.max_cost_micro_usd:
+            raise BudgetExceeded(
+                f"Reading this request costs at least ${cheapest / 1e6:.6f}, over its budget "
+                f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
+            )
+    budgets = budgets_for(call.caller, books.snapshot.budgets)
+    need = need_of(call.request, prices)
+    try:
+        held = await books.ledger.reserve(call.caller.owner, need, budgets)
+    except BudgetExceeded as error:
+        free = [row for row, p in zip(made.candidates, prices, strict=True) if p == FREE]
+        if error.extras["action"] != "degrade" or not free:
+            raise
+        books.candidates = tuple(free)
+        note = f"only what costs nothing was asked: {error}"
+        books.plan = made = replace_fields(made, notes=(*made.notes, note))
+        need = need_of(call.request, [FREE])
+        held = await books.ledger.reserve(call.caller.owner, need, budgets)
+    books.reservation = held
+    if held.max_tokens is not None:
+        # The upstream itself keeps to what is left.
+        most = max(1, held.max_tokens // max(1, call.request.n))
+        shorter = replace_fields(call.request, max_output_tokens=most)
+        books.call = replace(call, request=shorter, body=None)
+    return made

@@ -1,0 +1,39 @@
+"""Which models a key may ask for."""
+
+import fnmatch
+from collections.abc import Sequence
+
+from omniroute.errors import Forbidden
+from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import Branch, Node, RouteFacts
+
+
+def model_allowed(entries: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether any of `names` passes a key's `allowedModels` (empty list: everything does)."""
+    return not entries or any(
+        name == entry
+        or (entry.endswith("/*") and name.startswith(entry[:-1]))
+        or ("*" in entry and fnmatch.fnmatchcase(name, _only_stars(entry)))
+        for entry in entries
+        for name in names
+    )
+
+
+def require_permission(facts: RouteFacts, name: str, root: Node, snapshot: Snapshot) -> None:
+    """Refuse a model the caller's key is not for.
+
+    Raises:
+        Forbidden: neither the name asked for nor what it stands for is allowed.
+    """
+    if isinstance(root, Branch):
+        spellings = [name, root.combo]
+    else:
+        prefixes = (root.provider, *snapshot.providers[root.provider].names)
+        spellings = [name, *(f"{prefix}/{root.model}" for prefix in prefixes)]
+    if not model_allowed(facts.allowed_models, spellings):
+        raise Forbidden(f"This API key may not use the model '{name}'.", param="model")
+
+
+def _only_stars(entry: str) -> str:
+    """`entry` as a pattern in which nothing but `*` is special."""
+    return entry.replace("[", "[[]").replace("?", "[?]")
