@@ -201,12 +201,14 @@ class ChatResponse(ASGIResponse):
 def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:
     """The gateway's own headers on a successful answer (01 §2.7); zeros while it streams."""
     cost = (receipt.cost_micro_usd or 0) / 1e6 if receipt else 0.0
+    changes = ",".join(dict.fromkeys(change.code for change in head.changes))
     return {
         "x-omniroute-provider": head.provider_alias,
         "x-omniroute-model": head.chosen.model,
         "x-omniroute-cache": "HIT" if head.source == "cache" else "MISS",
         "x-omniroute-cache-hit": "true" if head.source == "cache" else "false",
         **({"x-omniroute-idempotent": "true"} if head.source == "idempotency" else {}),
+        **({"x-omniroute-changes": changes} if changes else {}),
         "x-omniroute-latency-ms": str(receipt.latency_ms if receipt else 0),
         "x-omniroute-tokens-in": str(receipt.input_tokens if receipt else 0),
         "x-omniroute-tokens-out": str(receipt.output_tokens if receipt else 0),

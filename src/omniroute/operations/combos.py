@@ -1,10 +1,10 @@
 """Combos: named lists of targets that answer as one model. Source: 02 §7."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
+import regex
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -277,8 +277,8 @@ def _require_sound(combo: Combo, others: Sequence[Combo]) -> None:
     """Refuse what could be stored and not be used."""
     if combo.tool_filter_regex is not None:
         try:
-            re.compile(combo.tool_filter_regex)
-        except re.error as error:
+            regex.compile(combo.tool_filter_regex)
+        except regex.error as error:
             problem = ("tool_filter_regex", f"does not compile: {error}")
             raise ValidationFailed([problem]) from error
     try:

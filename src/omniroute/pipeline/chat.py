@@ -26,7 +26,8 @@ from omniroute.pipeline.exchange import (
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
-from omniroute.pipeline.planning import Patience, Planning
+from omniroute.pipeline.planning import Patience, Planning, directed
+from omniroute.pipeline.preparing import prepared
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
@@ -78,14 +79,14 @@ class ChatPipeline:
             OmniRouteError: refused, or every target failed.
         """
         return await self.answers.whole(
-            self._recalled(call), self.snapshot(), self._asked, self._served
+            self._arrived(call), self.snapshot(), self._asked, self._served
         )
 
     async def _asked(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply of an upstream."""
         books = self._open(call, stream=False)
         try:
-            made = await reserve(books, await self._planning.real(books))
+            made = await self._ready(books)
             if books.reservation is not None and books.reservation.cut:
                 return await self._collected(books, made)
             walk = walk_of(
@@ -168,7 +169,7 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+        call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
         if kept is not None:
             encoder = client.encoder(call.request)
             told = b"".join([*map(encoder.feed, events_of(kept.reply)), encoder.close()])
@@ -197,13 +198,15 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+        call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
         if kept is not None:
             return self._replayed(call, kept, list(events_of(kept.reply)))
         return await self._stream(call, self._events)
 
-    def _recalled(self, call: ChatCall) -> ChatCall:
-        return replace(call, request=self.recall.completed(call.request, call.caller.owner))
+    def _arrived(self, call: ChatCall) -> ChatCall:
+        """The call with what its client dropped, on its way to the model rules send it to."""
+        request = self.recall.completed(call.request, call.caller.owner)
+        return directed(replace(call, request=request), self.snapshot())
 
     def _events(
         self,
@@ -246,7 +249,13 @@ class ChatPipeline:
         Raises:
             OmniRouteError: the model does not resolve, or the caller may not use it.
         """
-        return self._planning.dry(call, asked, seed)
+        return self._planning.dry(directed(call, self.snapshot()), asked, seed)
+
+    async def _ready(self, books: Settlement) -> Plan:
+        """Everything that comes before the first byte is sent: plan, prepare, set money aside."""
+        made = await self._planning.real(books)
+        books.call = prepared(books.call, books.snapshot, made.combo)
+        return await reserve(books, made)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:
         """How much a request would make its first target read. Nothing is generated.
@@ -269,7 +278,7 @@ class ChatPipeline:
     ) -> StreamAnswer[OutT]:
         books = self._open(call, stream=True)
         try:
-            made = await reserve(books, await self._planning.real(books))
+            made = await self._ready(books)
             streaming = Streaming(self._dispatch, self.limits, self.now_ms, flow_for, tape)
             return await streaming.begun(books, made)
         except BaseException as error:

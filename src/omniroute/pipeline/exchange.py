@@ -12,7 +12,7 @@ from omniroute.dialects.carried import holds_foreign
 from omniroute.dialects.codec import ClientCodec
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate
-from omniroute.routing.trace import AttemptTrace
+from omniroute.routing.trace import AttemptTrace, Change
 
 OutputT = TypeVar("OutputT")
 
@@ -25,7 +25,8 @@ class ChatCall:
     wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that, and
     `left_behind` is what a provider would not read and later attempts go without. `path` is where
     the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
-    ms) is when its caller stops waiting for a whole reply, or for a stream to begin.
+    ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `changes` is
+    what the gateway has changed in the request, `routed_model` where a rule sends it instead.
     """
 
     request_id: str
@@ -40,6 +41,13 @@ class ChatCall:
     path: str = ""
     cache: str | None = None
     deadline_ms: int | None = None
+    changes: tuple[Change, ...] = ()
+    routed_model: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The model to plan for: the one that was asked for, unless a rule says another."""
+        return self.routed_model or self.request.model
 
     def left_ms(self, now_ms: int) -> int | None:
         """How long the caller still waits, at least 0; None for any time."""
@@ -74,7 +82,8 @@ class ReplyHead:
     """What is known when the first content has arrived; the last of `attempts` brought it.
 
     `source` is `upstream`, or where an answer came from that nobody was asked for: `cache`,
-    `shared` with the same request under way, or `idempotency`.
+    `shared` with the same request under way, or `idempotency`. `changes` is what was sent
+    otherwise than asked.
     """
 
     request_id: str
@@ -85,6 +94,7 @@ class ReplyHead:
     attempts: tuple[AttemptTrace, ...]
     latency_ms: int
     source: str = "upstream"
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ def facts_of(call: ChatCall, affinity: Affinity) -> RouteFacts:
     """
     metadata = _metadata(call.request)
     return RouteFacts(
-        model=call.request.model,
+        model=call.model,
         allowed_models=call.caller.allowed_models,
         allowed_connections=call.caller.allowed_connections,
         pinned_connection=call.pinned_connection,

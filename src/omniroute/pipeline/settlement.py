@@ -222,6 +222,7 @@ class Settlement:
             cost_micro_usd=cost,
             source=self.source,
             cache=call.cache,
+            changes=call.changes,
             translated=provider is not None and not call.native(spoken(call, provider)),
         )
         row = TraceRow(
@@ -278,4 +279,5 @@ def head_of(books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
         connection_name=to.account.name,
         attempts=tuple(books.attempts),
         latency_ms=books.now_ms() - books.started_at_ms,
+        changes=books.call.changes,
     )

@@ -17,6 +17,7 @@ from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.patterns import matches
+from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records import (
     ApiKey,
     BudgetRow,
@@ -49,6 +50,13 @@ SETTINGS: Mapping[str, Any] = {
     "idempotencyWindowMs": 5_000,
     "intentDetectionEnabled": True,
     "intentSimpleMaxWords": 60,
+    "systemPrompt": {},
+    "thinkingBudget": {},
+    "taskRouting": {},
+    "backgroundDegradation": {},
+    "globalFallbackModel": "",
+    "emergencyFallback": {},
+    "modelFamilyFallback": True,
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -89,6 +97,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     fitness: Fitness = shipped()
     budgets: Mapping[tuple[str, str], BudgetRow] = {}
     stated_prices: Stated = {}
+    shaping: Shaping = Shaping()
 
     def serving(self, model: str) -> list[str]:
         """Providers with an active account that is known to serve a model."""
@@ -216,6 +225,7 @@ def build_snapshot(
         fitness=fitness or shipped(),
         budgets={(row.scope_kind, row.scope_id): row for row in budgets},
         stated_prices=stated_prices or {},
+        shaping=shaping_of(in_force),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

@@ -5,6 +5,13 @@ from msgspec import Struct
 from omniroute.routing.plan import Plan
 
 
+class Change(Struct, frozen=True):
+    """One thing that was changed in a request: a code for programs, a text for people."""
+
+    code: str
+    text: str
+
+
 class AttemptTrace(Struct, frozen=True, kw_only=True):
     """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
 
@@ -36,7 +43,8 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     `plan` is None when the request was refused before there was one; `outcome` is `completed`,
     `failed`, `cut`, `stopped` (its budget ended it), `refused` or `client_gone`; `status` is 0
     where no upstream was asked. `source` is where the answer came from, `cache` what the response
-    cache had to say: `hit`, `miss`, or why it was not asked.
+    cache had to say: `hit`, `miss`, or why it was not asked. `changes` is what was sent otherwise
+    than asked.
     """
 
     request_id: str
@@ -64,3 +72,4 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     translated: bool = False
     source: str = "upstream"
     cache: str | None = None
+    changes: tuple[Change, ...] = ()
