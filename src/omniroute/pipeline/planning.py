@@ -67,7 +67,9 @@ class Planning:
             OmniRouteError: the model does not resolve, or the caller may not use it.
         """
         snapshot = self.snapshot()
-        facts = facts_of(call, snapshot.settings["sessionAffinity"])
+        facts = facts_of(
+            call, snapshot.settings["sessionAffinity"], conversations=snapshot.keeps_conversations
+        )
         if asked is not None:
             facts = replace_fields(facts, asked=asked)
         seed = self.new_seed() if seed is None else seed

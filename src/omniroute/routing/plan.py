@@ -94,7 +94,18 @@ def ordered(seen: Survey, seed: int) -> tuple[tuple[Candidate, ...], tuple[Exclu
     for place, row in enumerate(placed):
         for candidate in _candidates(row, place, strategy, seen):
             found.setdefault(candidate.place, candidate)
-    return tuple(found.values()), tuple(excluded)
+    return tuple(_kept_to(seen.root, list(found.values()))), tuple(excluded)
+
+
+def _kept_to(root: Node, candidates: list[Candidate]) -> list[Candidate]:
+    """The model a conversation keeps comes first, whatever the strategy says."""
+    pinned = root.pinned if isinstance(root, Branch) else None
+    if pinned is None:
+        return candidates
+    why = "this conversation's model"
+    kept = [row for row in candidates if (row.provider, row.model) == pinned]
+    rest = [row for row in candidates if (row.provider, row.model) != pinned]
+    return [*(replace(row, reasons=(*row.reasons, why)) for row in kept), *rest]
 
 
 class _Arranging:

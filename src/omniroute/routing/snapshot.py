@@ -72,8 +72,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     The rest is worked out once, so that no request pays for how much is configured:
     `combo_configs` are the configurations in force, `auto_accounts` what `auto` chooses from,
-    best first, `listing` the providers whose accounts list a model themselves, and `catalogued`
-    the providers with an account that relies on the catalogue.
+    best first, `listing` the providers whose accounts list a model themselves, `catalogued` the
+    providers with an account that relies on the catalogue, and `keeps_conversations` whether in some
+    combo conversations keep their model.
     """
 
     version: int
@@ -98,6 +99,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     budgets: Mapping[tuple[str, str], BudgetRow] = {}
     stated_prices: Stated = {}
     shaping: Shaping = Shaping()
+    keeps_conversations: bool = False
 
     def serving(self, model: str) -> list[str]:
         """Providers with an active account that is known to serve a model."""
@@ -226,6 +228,7 @@ def build_snapshot(
         budgets={(row.scope_kind, row.scope_id): row for row in budgets},
         stated_prices=stated_prices or {},
         shaping=shaping_of(in_force),
+        keeps_conversations=any(combo.context_cache_protection for combo in named.values()),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

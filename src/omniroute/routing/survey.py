@@ -157,8 +157,16 @@ class _Surveying:
                 step=step.id if step is not None else None,
                 weight=step.weight if step is not None else 0,
                 tuning=tuning_of(config),
+                protects=combo.context_cache_protection,
+                pinned=self._pinned(combo) if not path else None,
             )
         )
+
+    def _pinned(self, combo: Combo) -> tuple[str, str] | None:
+        conversation = self._facts.conversation
+        if not combo.context_cache_protection or conversation is None:
+            return None
+        return self._world.pinned(conversation, combo.name)
 
     def _finished(self, branch: Branch) -> Branch:
         """With the state its strategy goes by."""

@@ -143,6 +143,8 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="combo")
     """A combo: what it chooses from, how, and the state its strategy goes by.
 
     `turn` is the value of the counter named `counter`; both are unset where nobody counts.
+    `protects` says that conversations keep their model, which is `pinned` (provider and model)
+    for the one at hand.
     """
 
     key: str
@@ -155,6 +157,8 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="combo")
     turn: int = 0
     last_good: LastGood | None = None
     tuning: Tuning = Tuning()
+    protects: bool = False
+    pinned: tuple[str, str] | None = None
 
 
 Node: TypeAlias = Leaf | Branch
@@ -188,7 +192,8 @@ class Exclusion(Struct, frozen=True, kw_only=True):
 class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request asks for. Empty `allowed_*` and `tags` mean no restriction.
 
-    `session` is the name under which the client's conversation sticks to an account.
+    `session` is the name under which the client's conversation sticks to an account,
+    `conversation` the one it is known by where it need not be named; None where nobody asks.
     """
 
     model: str
@@ -196,6 +201,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_connections: tuple[str, ...] = ()
     pinned_connection: str | None = None
     session: str | None = None
+    conversation: str | None = None
     tags: tuple[str, ...] = ()
     all_tags: bool = False
     asked: Asked = Asked()
