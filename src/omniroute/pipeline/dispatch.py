@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from omniroute.dialects.left_behind import without_state
+from omniroute.errors import UpstreamFailed
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
+from omniroute.pipeline.last_resorts import instead_of, limited, owned_up, standing_by
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.combo_config import ComboConfig
@@ -62,6 +64,15 @@ class Walk(Generic[ResultT]):
         over = len(self.books.attempts) >= MOST_ATTEMPTS
         return None if over or not self.queue else self.queue.pop(0)
 
+    def goes_on(self, error: UpstreamFailed) -> bool:
+        """Whether something stands by for this end of the walk that has not been tried yet."""
+        if self.books.candidates is not None or self.continues_at is not None:
+            return False
+        verdicts = [verdict for _, _, verdict in self.failures]
+        ready = standing_by(self.made, verdicts, error)
+        self.queue += [row for row in ready if row not in self.tries]
+        return bool(self.queue) and len(self.books.attempts) < MOST_ATTEMPTS
+
 
 def walk_of(
     books: Settlement,
@@ -103,21 +114,28 @@ class Dispatch:
         Raises:
             UpstreamFailed: none did; carries the most informative failure.
         """
-        books, made = walk.books, walk.made
-        while (candidate := walk.next()) is not None:
-            delivered = await self._raced(walk, candidate)
-            if delivered is not None:
-                chosen = delivered.to.candidate
-                ttft_ms = delivered.at_ms - delivered.started_ms
-                books.attempted(
-                    chosen,
-                    delivered.started_ms,
-                    ttft_ms=ttft_ms,
-                    continues_at=walk.continues_at,
-                )
-                self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
-                return delivered.to, delivered.result
-        raise no_answer(walk.failures, made, self.live.health.view(), books.snapshot)
+        while True:
+            while (candidate := walk.next()) is not None:
+                delivered = await self._raced(walk, candidate)
+                if delivered is not None:
+                    return self._noted(walk, delivered)
+            view = self.live.health.view()
+            error = no_answer(walk.failures, walk.made, view, walk.books.snapshot)
+            if not walk.goes_on(error):
+                raise error
+
+    def _noted(
+        self, walk: Walk[ResultT], delivered: Delivered[ResultT]
+    ) -> tuple[Endpoint, ResultT]:
+        """What an attempt brought, once that is written down."""
+        chosen, made = delivered.to.candidate, walk.made
+        ttft_ms = delivered.at_ms - delivered.started_ms
+        walk.books.call = owned_up(walk.books.call, chosen)
+        walk.books.attempted(
+            chosen, delivered.started_ms, ttft_ms=ttft_ms, continues_at=walk.continues_at
+        )
+        self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
+        return delivered.to, delivered.result
 
     async def _raced(self, walk: Walk[ResultT], candidate: Candidate) -> Delivered[ResultT] | None:
         """One attempt, or two when the first one takes its time and the combo hedges."""
@@ -157,7 +175,7 @@ class Dispatch:
         walk.tries[candidate] = walk.tries.get(candidate, 0) + 1
         self.live.began(candidate, made.combo)
         try:
-            result = await walk.attempt(books.call, to)
+            result = await walk.attempt(limited(books.call, candidate), to)
         except AttemptFailed as failed:
             self.live.ended(candidate)
             failure = failed.failure
@@ -213,6 +231,9 @@ class Dispatch:
         if verdict.action == "next-target":
             gone = (candidate.provider, candidate.model)
             walk.queue[:] = [row for row in walk.queue if (row.provider, row.model) != gone]
+            view = self.live.health.view()
+            others = instead_of(candidate, verdict, walk.made, walk.books.snapshot, view)
+            walk.queue[:0] = [row for row in others if walk.books.covers(row)]
         if config is not None and failure.status in PACED and walk.queue:
             blocked = self.live.health.view().blocked(*candidate.place)
             rest_ms = (blocked[1] or 0) - self.now_ms() if blocked is not None else 0

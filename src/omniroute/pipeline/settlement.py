@@ -10,6 +10,7 @@ import msgspec
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.pipeline.estimate import need_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
@@ -120,6 +121,15 @@ class Settlement:
         )
         price = self.snapshot.price(candidate.provider, candidate.model)
         return usage, price.cost_micro_usd(usage) if price else None
+
+    def covers(self, candidate: Candidate) -> bool:
+        """Whether what is set aside is enough for a candidate nobody had planned for."""
+        held = self.reservation
+        if held is None or not held.purses:
+            return True
+        price = self.snapshot.price(candidate.provider, candidate.model)
+        need = need_of(self.call.request, [price])
+        return need.reading <= held.need.reading and need.token_pico <= held.need.token_pico
 
     async def affords(self, tokens: int) -> bool:
         """Whether an answer of `tokens` tokens is paid for, with more money where that takes it."""

@@ -65,6 +65,17 @@ class EmergencyFallback(Struct, frozen=True, rename="camel", forbid_unknown_fiel
     max_output_tokens: Annotated[int, Meta(ge=1, le=131_072)] = 4_096
 
 
+class ModelFamilies(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Models that stand in for one another at the same account when one is not there.
+
+    `families` are lists of model ids, looked at before the shipped ones; the nearest in a list
+    is asked first.
+    """
+
+    enabled: bool = True
+    families: tuple[tuple[ModelName, ...], ...] = ()
+
+
 class Shaping(Struct, frozen=True, kw_only=True):
     """All of it, as one snapshot holds it."""
 
@@ -73,6 +84,7 @@ class Shaping(Struct, frozen=True, kw_only=True):
     task_routing: TaskRouting = TaskRouting()
     background: BackgroundDegradation = BackgroundDegradation()
     emergency: EmergencyFallback = EmergencyFallback()
+    families: ModelFamilies = ModelFamilies()
 
 
 SHAPES: Mapping[str, type[Struct]] = {
@@ -81,6 +93,7 @@ SHAPES: Mapping[str, type[Struct]] = {
     "taskRouting": TaskRouting,
     "backgroundDegradation": BackgroundDegradation,
     "emergencyFallback": EmergencyFallback,
+    "modelFamilies": ModelFamilies,
 }
 """The settings that are objects, by name."""
 
@@ -93,6 +106,7 @@ def shaping_of(settings: Mapping[str, Any]) -> Shaping:
         task_routing=_read(settings, "taskRouting", TaskRouting),
         background=_read(settings, "backgroundDegradation", BackgroundDegradation),
         emergency=_read(settings, "emergencyFallback", EmergencyFallback),
+        families=_read(settings, "modelFamilies", ModelFamilies),
     )
 
 

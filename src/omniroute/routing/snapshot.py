@@ -56,7 +56,7 @@ SETTINGS: Mapping[str, Any] = {
     "backgroundDegradation": {},
     "globalFallbackModel": "",
     "emergencyFallback": {},
-    "modelFamilyFallback": True,
+    "modelFamilies": {},
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -73,8 +73,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     The rest is worked out once, so that no request pays for how much is configured:
     `combo_configs` are the configurations in force, `auto_accounts` what `auto` chooses from,
     best first, `listing` the providers whose accounts list a model themselves, `catalogued` the
-    providers with an account that relies on the catalogue, and `keeps_conversations` whether in some
-    combo conversations keep their model.
+    providers with an account that relies on the catalogue, and `keeps_conversations` whether
+    conversations keep their model in some combo.
     """
 
     version: int

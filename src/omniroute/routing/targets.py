@@ -164,6 +164,18 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="combo")
 Node: TypeAlias = Leaf | Branch
 
 
+class Standby(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A target that is asked only after others have failed as `when` says.
+
+    `combo_unavailable`: when a combo's targets are all down. `out_of_money`: when an account has
+    nothing left to spend. `max_output_tokens` is the longest answer it may give.
+    """
+
+    when: Literal["combo_unavailable", "out_of_money"]
+    leaf: Leaf
+    max_output_tokens: int | None = None
+
+
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What strategies may know about a request. None: nobody needed it, so nobody looked.
 
@@ -210,6 +222,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Survey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a plan was made from. `bound` is the account the session used last, by provider.
 
+    `standby` is what is asked when the others have failed in a certain way.
     `account_strategy` orders the accounts of a target; `sticky` is how many requests in a row
     one of them serves under round-robin.
     """
@@ -222,6 +235,7 @@ class Survey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bound: dict[str, str] = {}
     excluded: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    standby: tuple[Standby, ...] = ()
 
 
 class Factor(Struct, frozen=True, kw_only=True):
@@ -241,7 +255,9 @@ class Factor(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A target at one account, with why it stands where it stands.
 
-    `turns` are the counters of the combos it was chosen through.
+    `turns` are the counters of the combos it was chosen through. `when` is set for what is asked
+    only after others have failed so; see `Standby`. `stands_in_for` is the model of the same
+    family that was not there.
     """
 
     provider: str
@@ -254,6 +270,9 @@ class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     factors: tuple[Factor, ...] = ()
     turns: tuple[str, ...] = ()
+    when: str | None = None
+    max_output_tokens: int | None = None
+    stands_in_for: str | None = None
 
     @property
     def place(self) -> Place:
