@@ -33,7 +33,7 @@ from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
 from omniroute.pipeline.seam import Committed, SeamedFlow
 from omniroute.pipeline.settlement import Record, Settlement, head_of
-from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.streaming import FlowFor, Streaming
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.live import Live
@@ -300,7 +300,9 @@ class ChatPipeline:
             call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
         )
 
-    def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
+    def _endpoint(
+        self, call: ChatCall, candidate: Candidate, snapshot: Snapshot, combo: str | None = None
+    ) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
         account = snapshot.connections[candidate.connection]
         return Endpoint(
@@ -312,8 +314,19 @@ class ChatPipeline:
             fetch=self.gate,
             credentials=self.credentials,
             allow_private=self.allow_private or provider.probe_port is not None,
-            turnstile=self.turnstiles.at(account, candidate.model),
+            turnstile=self.turnstiles.at(
+                account, candidate.model, self._combo_slots(combo, candidate, snapshot)
+            ),
         )
+
+    def _combo_slots(
+        self, combo: str | None, candidate: Candidate, snapshot: Snapshot
+    ) -> ComboSlots | None:
+        config = snapshot.conduct(combo, candidate.provider)
+        if combo is None or config is None or config.concurrency_per_model is None:
+            return None
+        wait_s = config.queue_timeout_ms / 1000
+        return self.turnstiles.of_combo(combo, candidate.key, config.concurrency_per_model, wait_s)
 
 
 async def _nothing_to_leave() -> None:

@@ -1,7 +1,8 @@
 """The walk over the candidates of a plan, until one delivers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -99,13 +100,13 @@ class Delivered(Generic[ResultT]):
 class Dispatch:
     """Tries candidates and feeds health once per attempt.
 
-    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, `sleep`
-    waits for seconds.
+    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, in a combo
+    or by itself, `sleep` waits for seconds.
     """
 
     live: Live
     now_ms: Callable[[], int]
-    endpoint: Callable[[ChatCall, Candidate, Snapshot], Endpoint]
+    endpoint: Callable[[ChatCall, Candidate, Snapshot, str | None], Endpoint]
     sleep: Callable[[float], Awaitable[None]]
 
     async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
@@ -167,7 +168,7 @@ class Dispatch:
     ) -> Delivered[ResultT] | None:
         """One attempt, judged when it fails; None when the walk has to go on."""
         books, made = walk.books, walk.made
-        to = self.endpoint(books.call, candidate, books.snapshot)
+        to = self.endpoint(books.call, candidate, books.snapshot, made.combo)
         started_ms = self.now_ms()
         if walk.tries:
             self.live.took(candidate, walk.turns)
@@ -175,7 +176,8 @@ class Dispatch:
         walk.tries[candidate] = walk.tries.get(candidate, 0) + 1
         self.live.began(candidate, made.combo)
         try:
-            result = await walk.attempt(limited(books.call, candidate), to)
+            async with _in_time(config):
+                result = await walk.attempt(limited(books.call, candidate), to)
         except AttemptFailed as failed:
             self.live.ended(candidate)
             failure = failed.failure
@@ -246,6 +248,24 @@ class Dispatch:
         if wait_ms:
             walk.books.waited_ms += wait_ms
             await self.sleep(wait_ms / 1000)
+
+
+@asynccontextmanager
+async def _in_time(config: ComboConfig | None) -> AsyncGenerator[None]:
+    """End what is within when it takes longer than the combo gives one attempt."""
+    longest_ms = config.timeout_ms if config is not None else None
+    if longest_ms is None:
+        yield
+        return
+    timer = asyncio.timeout(longest_ms / 1000)
+    try:
+        async with timer:
+            yield
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        text = f"No answer within {longest_ms} ms, the combo's timeoutMs"
+        raise AttemptFailed(Failure(cause="slow", status=504, text=text)) from None
 
 
 async def _first_delivered(

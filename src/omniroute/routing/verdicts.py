@@ -29,6 +29,7 @@ Cause: TypeAlias = Literal[
     "unsupported",  # our encoder cannot say the request in the target's dialect
     "capacity",  # every slot of the account is taken, and so is the queue for them
     "deadline",  # the time the caller gave is over
+    "slow",  # it took longer than its combo gives one attempt
 ]
 
 Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
@@ -365,6 +366,10 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
     (
         _cause("stream_timeout"),
         Verdict(reason="stream_timeout", action="next-target", blame="gateway"),
+    ),
+    (
+        _cause("slow"),
+        Verdict(reason="attempt_timeout", action="next-target", blame="gateway"),
     ),
     (
         _cause("early_eof"),

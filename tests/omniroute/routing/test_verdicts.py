@@ -81,6 +81,11 @@ EXAMPLES = {
         "account_busy",
         "next-account",
     ),
+    "longer than its combo waits": (
+        Failure(cause="slow", status=504),
+        "attempt_timeout",
+        "next-target",
+    ),
     "no time left": (Failure(cause="deadline", status=504), "deadline", "answer"),
     "no money left, by text": (
         status(400, "Your credit balance is too low to access the API"),
