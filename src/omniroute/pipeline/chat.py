@@ -14,7 +14,7 @@ from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
 )
-from omniroute.pipeline.dispatch import Dispatch, walk_of
+from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.exchange import (
     ChatCall,
     Outputs,
@@ -36,6 +36,7 @@ from omniroute.pipeline.settlement import Record, Settlement, head_of
 from omniroute.pipeline.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.streaming import FlowFor, Streaming
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
+from omniroute.pipeline.walk import walk_of
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot

@@ -3,28 +3,29 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from omniroute.dialects.left_behind import without_state
-from omniroute.errors import UpstreamFailed
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
-from omniroute.pipeline.last_resorts import instead_of, limited, owned_up, standing_by
+from omniroute.pipeline.fitting import fitted
+from omniroute.pipeline.last_resorts import instead_of
 from omniroute.pipeline.outbound import Endpoint
-from omniroute.pipeline.settlement import Settlement
+from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.plan import Plan
 from omniroute.routing.policy import category_of
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Candidate
+from omniroute.routing.tool_limits import tool_limit_in
 from omniroute.routing.verdicts import (
     CLIENT_GONE,
     FOREIGN_STATE,
     HEDGED,
+    TOO_MANY_TOOLS,
     Failure,
     Verdict,
     classify,
@@ -32,68 +33,14 @@ from omniroute.routing.verdicts import (
 
 ResultT = TypeVar("ResultT")
 
-MOST_ATTEMPTS = 30
-"""However a combo is configured, a request asks no more often than this."""
-
 LONGEST_PACE_MS = 5_000
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 PACED = frozenset({502, 503, 504})
 NEVER_AGAIN = frozenset({"stream_timeout", "stream_early_eof"})
+MENDED = frozenset({FOREIGN_STATE, TOO_MANY_TOOLS})
+"""What a client is to blame for and the gateway can put right."""
+
 _OVERTAKEN = "overtaken by another target"
-
-
-@dataclass(slots=True)
-class Walk(Generic[ResultT]):
-    """One request on its way through a plan: what is left to try, and what came of the rest.
-
-    `discard` lets go of a result that came too late. `continues_at` is how many characters of the
-    answer earlier targets have given already.
-    """
-
-    books: Settlement
-    made: Plan
-    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]]
-    discard: Callable[[ResultT], Awaitable[None]]
-    queue: list[Candidate]
-    failures: list[tuple[Candidate, Failure, Verdict]] = field(default_factory=list)
-    tries: dict[Candidate, int] = field(default_factory=dict)
-    turns: tuple[str, ...] = ()
-    continues_at: int | None = None
-
-    def next(self) -> Candidate | None:
-        """What to try now; None when the walk is over."""
-        over = len(self.books.attempts) >= MOST_ATTEMPTS
-        return None if over or not self.queue else self.queue.pop(0)
-
-    def goes_on(self, error: UpstreamFailed) -> bool:
-        """Whether something stands by for this end of the walk that has not been tried yet."""
-        if self.books.candidates is not None or self.continues_at is not None:
-            return False
-        verdicts = [verdict for _, _, verdict in self.failures]
-        ready = standing_by(self.made, verdicts, error)
-        self.queue += [row for row in ready if row not in self.tries]
-        return bool(self.queue) and len(self.books.attempts) < MOST_ATTEMPTS
-
-
-def walk_of(
-    books: Settlement,
-    made: Plan,
-    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
-    discard: Callable[[ResultT], Awaitable[None]],
-) -> Walk[ResultT]:
-    """The whole way of a plan; its first candidate took its turns when the plan was made."""
-    queue = list(made.candidates if books.candidates is None else books.candidates)
-    return Walk(books, made, attempt, discard, queue, turns=made.candidates[0].turns)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Delivered(Generic[ResultT]):
-    """An attempt that brought something. Times are epoch milliseconds."""
-
-    to: Endpoint
-    result: ResultT
-    started_ms: int
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +78,7 @@ class Dispatch:
         """What an attempt brought, once that is written down."""
         chosen, made = delivered.to.candidate, walk.made
         ttft_ms = delivered.at_ms - delivered.started_ms
-        walk.books.call = owned_up(walk.books.call, chosen)
+        walk.books.call = replace(walk.books.call, changes=delivered.changes)
         walk.books.attempted(
             chosen, delivered.started_ms, ttft_ms=ttft_ms, continues_at=walk.continues_at
         )
@@ -169,6 +116,8 @@ class Dispatch:
         """One attempt, judged when it fails; None when the walk has to go on."""
         books, made = walk.books, walk.made
         to = self.endpoint(books.call, candidate, books.snapshot, made.combo)
+        most_tools = self.live.health.view().most_tools(candidate.provider)
+        sent = fitted(books.call, candidate, most_tools)
         started_ms = self.now_ms()
         if walk.tries:
             self.live.took(candidate, walk.turns)
@@ -177,7 +126,7 @@ class Dispatch:
         self.live.began(candidate, made.combo)
         try:
             async with _in_time(config):
-                result = await walk.attempt(limited(books.call, candidate), to)
+                result = await walk.attempt(sent, to)
         except AttemptFailed as failed:
             self.live.ended(candidate)
             failure = failed.failure
@@ -203,7 +152,7 @@ class Dispatch:
                 verdict=HEDGED if overtaken else CLIENT_GONE,
             )
             raise
-        return Delivered(to, result, started_ms, self.now_ms())
+        return Delivered(to, result, started_ms, self.now_ms(), sent.changes)
 
     async def _go_on(
         self,
@@ -216,9 +165,10 @@ class Dispatch:
         """Decide what a failure leaves to try, and wait where the combo says so."""
         if verdict.reason == FOREIGN_STATE:
             walk.books.call = unburdened(walk.books.call)
-        mine = verdict.blame == "client" and verdict.reason != FOREIGN_STATE
+        useless = verdict.reason == TOO_MANY_TOOLS and not self._learns_tools(walk, failure)
+        mine = verdict.blame == "client" and verdict.reason not in MENDED
         stops = config is not None and config.stop_on_client_error and mine
-        if verdict.action == "answer" or stops:
+        if verdict.action == "answer" or stops or useless:
             walk.queue.clear()
             return
         if verdict.action == "retry" and walk.tries[candidate] == 1:
@@ -241,6 +191,15 @@ class Dispatch:
             rest_ms = (blocked[1] or 0) - self.now_ms() if blocked is not None else 0
             if 0 < rest_ms <= LONGEST_PACE_MS:
                 await self._wait(walk, min(rest_ms, config.fallback_delay_ms))
+
+    def _learns_tools(self, walk: Walk[ResultT], failure: Failure) -> bool:
+        """Whether a provider said of its limit what helps: the request did not keep to it."""
+        candidate = walk.failures[-1][0]
+        most = tool_limit_in(failure.text)
+        if most is None or len(walk.books.call.request.tools) <= most:
+            return False
+        self.live.health.takes_tools(candidate.provider, most)
+        return True
 
     async def _wait(self, walk: Walk[ResultT], wait_ms: int) -> None:
         left_ms = walk.books.call.left_ms(self.now_ms())

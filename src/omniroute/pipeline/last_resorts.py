@@ -1,18 +1,13 @@
 """Who is asked when what was planned has failed: a model's relatives, and what stands by."""
 
 from collections.abc import Collection
-from dataclasses import replace
-
-from msgspec.structs import replace as replace_fields
 
 from omniroute.errors import UpstreamFailed
-from omniroute.pipeline.exchange import ChatCall
 from omniroute.routing.health import HealthView
 from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.standby import roomier, stand_ins
 from omniroute.routing.targets import Candidate
-from omniroute.routing.trace import Change
 from omniroute.routing.verdicts import Verdict
 
 _NOT_THERE = frozenset({"unknown_model", "not_found"})
@@ -45,23 +40,3 @@ def standing_by(
     if any(verdict.reason in _SPENT for verdict in verdicts):
         return [row for row in made.standby if row.when == "out_of_money"]
     return []
-
-
-def limited(call: ChatCall, candidate: Candidate) -> ChatCall:
-    """The call with its answer no longer than this candidate may write."""
-    most, asked = candidate.max_output_tokens, call.request.max_output_tokens
-    if most is None or (asked is not None and asked <= most):
-        return call
-    request = replace_fields(call.request, max_output_tokens=most)
-    return replace(call, request=request, body=None)
-
-
-def owned_up(call: ChatCall, served: Candidate) -> ChatCall:
-    """The call with a word about who answered in whose place."""
-    if served.stands_in_for is not None:
-        text = f"{served.model} stands in for {served.stands_in_for}"
-    elif served.when is not None:
-        text = f"{served.provider}/{served.model} answered as the last resort"
-    else:
-        return call
-    return replace(call, changes=(*call.changes, Change("model-fallback", text)))

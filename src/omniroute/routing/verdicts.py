@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from omniroute.routing.resilience import Category, FailureKind
+from omniroute.routing.tool_limits import tool_limit_in
 
 Cause: TypeAlias = Literal[
     "status",  # the upstream answered an HTTP error
@@ -69,6 +70,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 FOREIGN_STATE = "foreign_state"
 """The request carries thinking that another provider signed: it goes again without."""
+
+TOO_MANY_TOOLS = "too_many_tools"
+"""The provider named how many tools it takes: the request goes again with no more."""
 
 Matcher: TypeAlias = Callable[[Failure, Category], bool]
 
@@ -273,6 +277,12 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
     (
         _status(400, 422, text=_FOREIGN_STATE),
         Verdict(reason=FOREIGN_STATE, action="retry", blame="client"),
+    ),
+    (
+        lambda failure, category: (
+            _status(400, 413, 422)(failure, category) and tool_limit_in(failure.text) is not None
+        ),
+        Verdict(reason=TOO_MANY_TOOLS, action="retry", blame="client"),
     ),
     (
         _status(400, 413, 422, text=_OVERFLOW),

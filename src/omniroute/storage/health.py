@@ -10,7 +10,7 @@ from omniroute.storage.statements import upsert
 from omniroute.storage.tables import health_states as table
 
 Place: TypeAlias = tuple[str, str]
-"""Scope (`breaker`, `cooldown`, `lockout`) and the name of what it is about."""
+"""Scope (`breaker`, `cooldown`, `lockout`, `tools`) and the name of what it is about."""
 
 
 class HealthRepository:

@@ -344,7 +344,7 @@ response_cache = Table(
 health_states = Table(
     "health_states",
     metadata,
-    Column("scope", AnyText, primary_key=True),  # breaker, cooldown or lockout
+    Column("scope", AnyText, primary_key=True),  # breaker, cooldown, lockout or tools
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )

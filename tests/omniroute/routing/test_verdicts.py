@@ -81,6 +81,11 @@ EXAMPLES = {
         "account_busy",
         "next-account",
     ),
+    "more tools than the provider takes": (
+        status(400, "Invalid 'tools': array too long. Expected maximum length 128."),
+        "too_many_tools",
+        "retry",
+    ),
     "longer than its combo waits": (
         Failure(cause="slow", status=504),
         "attempt_timeout",
