@@ -14,11 +14,13 @@ from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.handoff_table import HandoffTable
 from omniroute.pipeline.health_keeper import HealthKeeper
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
@@ -103,6 +105,10 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         async with database.reading() as work:
             cache.know(await work.response_cache.names(now_ms()))
         stack.push_async_callback(cache.settled)
+        handoffs = HandoffTable(database, now_ms)
+        relay = ContextRelay(now_ms, quotas.of, lambda: str(uuid.uuid4()), handoffs)
+        relay.restore(await handoffs.all())
+        stack.callback(relay.stop)
         require_key = settings.require_api_key
         yield Engine(
             version=__version__,
@@ -132,6 +138,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 new_seed=partial(secrets.randbits, 48),
                 limits=_limits(settings),
                 turnstiles=Turnstiles(policy, quotas, now_ms),
+                relay=relay,
                 allow_private=_allow_private(settings),
                 patience=lambda: _patience(policy.settings.wait_for_cooldown),
             ),

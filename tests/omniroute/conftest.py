@@ -15,6 +15,7 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
@@ -123,6 +124,7 @@ def build_bench(
         new_seed=lambda: seed,
         limits=limits or Limits(),
         turnstiles=Turnstiles(policy, quotas, lambda: clock[0], sleep),
+        relay=ContextRelay(lambda: clock[0], quotas.of, lambda: "summary-request"),
         allow_private=True,
         sleep=sleep,
     )

@@ -29,6 +29,7 @@ from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning, directed
 from omniroute.pipeline.preparing import prepared
 from omniroute.pipeline.recall import Recall, Remembering
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
 from omniroute.pipeline.seam import Committed, SeamedFlow
@@ -69,6 +70,7 @@ class ChatPipeline:
     new_seed: Callable[[], int]
     limits: Limits
     turnstiles: Turnstiles
+    relay: ContextRelay
     allow_private: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     patience: Callable[[], Patience] = Patience
@@ -256,6 +258,8 @@ class ChatPipeline:
         """Everything that comes before the first byte is sent: plan, prepare, set money aside."""
         made = await self._planning.real(books)
         books.call = prepared(books.call, books.snapshot, made.combo)
+        if made.combo is not None:
+            books.on_completed.append(lambda: self.relay.delivered(books, self.complete))
         return await reserve(books, made)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:
@@ -294,7 +298,7 @@ class ChatPipeline:
 
     @property
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep)
+        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.relay)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(

@@ -13,6 +13,7 @@ from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.fitting import fitted
 from omniroute.pipeline.last_resorts import instead_of
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.health import Health
@@ -55,6 +56,7 @@ class Dispatch:
     now_ms: Callable[[], int]
     endpoint: Callable[[ChatCall, Candidate, Snapshot, str | None], Endpoint]
     sleep: Callable[[float], Awaitable[None]]
+    relay: ContextRelay
 
     async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
         """Try what is left of a walk, in order, until one delivers.
@@ -117,7 +119,8 @@ class Dispatch:
         books, made = walk.books, walk.made
         to = self.endpoint(books.call, candidate, books.snapshot, made.combo)
         most_tools = self.live.health.view().most_tools(candidate.provider)
-        sent = fitted(books.call, candidate, most_tools)
+        waiting = self.relay.waiting(books.call, books.snapshot, made.combo, candidate)
+        sent = fitted(books.call, candidate, most_tools, waiting)
         started_ms = self.now_ms()
         if walk.tries:
             self.live.took(candidate, walk.turns)

@@ -1,4 +1,4 @@
-"""A request made to fit one candidate: no more tools or longer answers than it takes."""
+"""A request made to fit one candidate: no more than it takes, and what it should know."""
 
 from dataclasses import replace
 
@@ -6,17 +6,27 @@ from msgspec.structs import replace as replace_fields
 
 from omniroute.chat import Tool
 from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.handoff import Handoff, handed_over
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import Change
 
 
-def fitted(call: ChatCall, candidate: Candidate, most_tools: int | None) -> ChatCall:
+def fitted(
+    call: ChatCall,
+    candidate: Candidate,
+    most_tools: int | None = None,
+    handoff: Handoff | None = None,
+) -> ChatCall:
     """The call as this candidate gets it; the very same object when nothing has to change.
 
     Args:
         most_tools: how many tools its provider takes; None when nobody knows of a limit.
+        handoff: what its account should read first.
     """
     request, changes = call.request, list(call.changes)
+    if handoff is not None:
+        request = handed_over(request, handoff)
+        changes.append(Change("handoff", "a summary of the conversation at another account"))
     if most_tools is not None and len(request.tools) > most_tools:
         kept = request.tools[:most_tools]
         choice = request.tool_choice

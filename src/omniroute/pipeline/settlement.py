@@ -47,7 +47,7 @@ class Settlement:
     started_at_ms: int = 0
     waited_ms: int = 0
     source: str = "upstream"
-    on_completed: Callable[[], None] | None = None
+    on_completed: list[Callable[[], None]] = field(default_factory=list)
     candidates: tuple[Candidate, ...] | None = None
     closed: bool = False
     _parts: dict[int, tuple[Usage, int | None]] = field(default_factory=dict)
@@ -182,8 +182,9 @@ class Settlement:
             charges = self.ledger.settle(self.reservation, cost or 0)
         finished = self._finished(outcome, served_by, cost, error)
         self.record(msgspec.structs.replace(finished, charges=charges))
-        if outcome == "completed" and self.on_completed is not None:
-            self.on_completed()
+        if outcome == "completed":
+            for told in self.on_completed:
+                told()
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt

@@ -66,7 +66,7 @@ class Streaming(Generic[OutT]):
         outputs = Delivery(self.dispatch.live, books, to, begun, resume).outputs()
         head = head_of(books, made, to)
         if self.tape is not None:
-            books.on_completed = partial(self.tape.keep, head)
+            books.on_completed.append(partial(self.tape.keep, head))
         return StreamAnswer(head, books.receipt, outputs)
 
     def _resume(self, walk: Walk[Begun[OutT]], seam: Committed) -> Resume[OutT]:

@@ -13,6 +13,7 @@ from omniroute.storage.combos import ComboRepository
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
+from omniroute.storage.handoffs import HandoffRepository
 from omniroute.storage.health import HealthRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
@@ -45,6 +46,7 @@ class Work:
         self.audit = AuditRepository(connection)
         self.tasks = TaskRepository(connection)
         self.responses = ResponseRepository(connection)
+        self.handoffs = HandoffRepository(connection)
         self.response_cache = ResponseCacheRepository(connection)
         self.prices = PriceRepository(connection)
         self.budgets = BudgetRepository(connection)

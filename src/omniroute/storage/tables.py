@@ -348,3 +348,13 @@ health_states = Table(
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )
+
+context_handoffs = Table(
+    "context_handoffs",
+    metadata,
+    Column("session", AnyText, primary_key=True),
+    Column("combo", AnyText, primary_key=True),
+    Column("data", AnyText, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+"""Summaries of conversations that wait for another account."""
