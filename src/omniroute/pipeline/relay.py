@@ -100,8 +100,7 @@ class ContextRelay:
         config = books.snapshot.conduct(combo, served.provider)
         if config is None or not self._due(key, served.provider, served.connection, config):
             return
-        row = books.snapshot.providers[served.provider]
-        model = config.handoff_model or f"{row.alias or row.id}/{served.model}"
+        model = config.handoff_model or books.snapshot.written(served.provider, served.model)
         request = summary_request(books.call.request, model, config.max_messages_for_summary)
         call = ChatCall(
             request_id=self._new_id(),

@@ -101,6 +101,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     shaping: Shaping = Shaping()
     keeps_conversations: bool = False
 
+    def provider_named(self, name: str) -> str | None:
+        """The id of a provider or node by its prefix, alias or id; None for no such thing."""
+        return self.prefixes.get(name) or (name if name in self.providers else None)
+
+    def written(self, provider: str, model: str) -> str:
+        """A model's name as clients write it."""
+        return f"{self.providers[provider].alias or provider}/{model}"
+
     def serving(self, model: str) -> list[str]:
         """Providers with an active account that is known to serve a model."""
         listed = self.listing.get(model, ())

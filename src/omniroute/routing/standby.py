@@ -90,9 +90,9 @@ def _for_combo(facts: RouteFacts, snapshot: Snapshot) -> Iterator[Standby]:
 
 def _for_money(root: Node, snapshot: Snapshot) -> Iterator[Standby]:
     rule = snapshot.shaping.emergency
-    provider = snapshot.prefixes.get(rule.provider, rule.provider)
+    provider = snapshot.provider_named(rule.provider)
     same = isinstance(root, Leaf) and (root.provider, root.model) == (provider, rule.model)
-    if rule.enabled and provider in snapshot.accounts and not same:
+    if provider is not None and rule.enabled and provider in snapshot.accounts and not same:
         leaf = Leaf(key="", provider=provider, model=rule.model)
         yield Standby(when="out_of_money", leaf=leaf, max_output_tokens=rule.max_output_tokens)
 
