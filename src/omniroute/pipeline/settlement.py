@@ -113,12 +113,14 @@ class Settlement:
     def _spent(
         self, candidate: Candidate, usage: Usage | None, tokens_seen: int
     ) -> tuple[Usage, int | None]:
-        """What an attempt used and what that costs; estimated where the upstream did not say."""
+        """What an attempt used and what it cost: as the upstream says, else as far as is known."""
         usage = usage or Usage(
             input_tokens=input_tokens(self.call.request),
             output_tokens=tokens_seen,
             estimated=True,
         )
+        if usage.reported_micro_usd is not None:
+            return usage, usage.reported_micro_usd
         price = self.snapshot.price(candidate.provider, candidate.model)
         return usage, price.cost_micro_usd(usage) if price else None
 
