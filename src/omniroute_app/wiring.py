@@ -95,7 +95,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         keeper = HealthKeeper(health, database)
         await keeper.load(configuration.snapshot.connections)
         await stack.enter_async_context(keeper)
-        quotas = Quotas(now_ms, policy.limit_policy)
+        quotas = Quotas(now_ms, policy.quota_rules)
         live = Live.fresh(now_ms, health, quotas)
         async with database.reading() as work:
             live.measured.restore(await work.usage.recent(now_ms() - WINDOW_MS, MOST_RESTORED))

@@ -106,7 +106,7 @@ def build_bench(
 
     records: list[FinishedRequest] = []
     policy = Policy(lambda: world, Defaults())
-    quotas = Quotas(lambda: clock[0], policy.limit_policy)
+    quotas = Quotas(lambda: clock[0], policy.quota_rules)
     live = Live.fresh(lambda: clock[0], Health(lambda: clock[0]), quotas)
     ledger, gate = Ledger(lambda: clock[0]), Script(answers)
     pipeline = ChatPipeline(

@@ -27,6 +27,7 @@ from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, Transla
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning
+from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
@@ -70,6 +71,7 @@ class ChatPipeline:
     allow_private: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     patience: Callable[[], Patience] = Patience
+    quotas: QuotaDesk | None = None
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -279,7 +281,13 @@ class ChatPipeline:
     @property
     def _planning(self) -> Planning:
         return Planning(
-            self.snapshot, self.live, self.now_ms, self.new_seed, self.sleep, self.patience
+            self.snapshot,
+            self.live,
+            self.now_ms,
+            self.new_seed,
+            self.sleep,
+            self.patience,
+            self.quotas,
         )
 
     @property

@@ -8,7 +8,7 @@ from omniroute.routing.auto import LOW_SCORE, READMIT_SCORE
 from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import Health
 from omniroute.routing.measured import Measured
-from omniroute.routing.plan import Plan
+from omniroute.routing.plan import Plan, counted_on
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.targets import Candidate, LastGood
@@ -54,8 +54,7 @@ class Live:
             self.rotation,
             self.affinity,
             self.healing,
-            self.quotas.of,
-            self.quotas.over_limit,
+            self.quotas,
         )
 
     def chosen(self, made: Plan) -> None:
@@ -65,6 +64,7 @@ class Live:
         """
         if made.strategy == "auto":
             self._heal(made)
+        self.quotas.want(counted_on(made))
         if made.candidates:
             self.took(made.candidates[0], ())
 

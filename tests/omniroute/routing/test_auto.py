@@ -70,6 +70,16 @@ FACTORS: dict[str, tuple[list[Choice], Asked, str, list[float | None]]] = {
         "quota",
         [0.75, None],
     ),
+    "a plan, and the sooner its shortest window is new the better": (
+        [
+            choice("a", tier="pro", quota=Quota(interval_ms=15 * 86_400_000)),
+            choice("b", tier="pro"),
+            choice("c", quota=Quota(interval_ms=1)),
+        ],
+        NOTHING_ASKED,
+        "tierPriority",
+        [0.8 * 0.67 + 0.1, 0.67, None],
+    ),
     "quota: nothing left": (
         [choice("a", quota=Quota(exhausted=True))],
         NOTHING_ASKED,

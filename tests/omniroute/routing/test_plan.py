@@ -3,12 +3,18 @@
 import pytest
 from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
+from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnavailable
 from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
 from omniroute.routing.permission import model_allowed
-from omniroute.routing.plan import Plan, plan
+from omniroute.routing.plan import Plan, from_survey, plan
+from omniroute.routing.policy import Policy
+from omniroute.routing.quotas import Quotas
+from omniroute.routing.recorded import RecordedWorld
 from omniroute.routing.refusals import recovery_ms, refusal
+from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.survey import survey
 from omniroute.routing.targets import RouteFacts
 from omniroute.storage.records import ModelStep
 
@@ -139,6 +145,46 @@ def test_the_unfit_are_left_out_with_a_reason(
 ) -> None:
     found = made("one/x", health)
     assert (order(found), left_out(found)) == (kept, gone)
+
+
+LOW_AND_LOWER = {"a": 0.02, "b": 0.1}
+
+
+def quota_world(**setting: int) -> tuple[Snapshot, Quotas]:
+    """Two accounts whose provider says that little is left of them."""
+    world = snapshot(
+        accounts=[account("openrouter", "a", priority=1), account("openrouter", "b", priority=2)],
+        quotaPreflight=setting,
+    )
+    policy = Policy(lambda: world, Defaults())
+    quotas = Quotas(lambda: NOW_MS, policy.quota_rules)
+    for name, share in LOW_AND_LOWER.items():
+        window = QuotaWindow(left=share, reset_at_ms=NOW_MS + 90_000)
+        quotas.report(name, QuotaReport(windows={"daily": window}))
+    return world, quotas
+
+
+def test_an_account_below_its_cut_off_is_left_out_and_little_left_is_noted() -> None:
+    world, quotas = quota_world(defaultThresholdPercent=5)
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    assert (order(found), left_out(found)) == (["x@b"], [("x", "a", "quota_preflight")])
+    assert found.notes == ("account 'b': 10 % of its quota 'daily' is left",)
+    recorded = survey(found.survey.facts, world, RecordedWorld(found.survey))
+    assert from_survey(recorded, 7, world.version) == found
+
+
+def test_when_every_account_is_below_its_cut_off_the_refusal_says_until_when() -> None:
+    world, quotas = quota_world(defaultThresholdPercent=10)
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    refused = refusal(found, world)
+    assert (type(refused), refused.retry_after_s) == (RateLimited, 90)
+    assert recovery_ms(found) is None  # not worth a wait
+
+
+def test_nobody_looks_at_quotas_unless_told_to() -> None:
+    world, quotas = quota_world()
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    assert (order(found), found.notes) == (["x@a", "x@b"], ())
 
 
 def test_a_pin_overrides_health() -> None:
