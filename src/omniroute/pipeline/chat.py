@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, collect, events_of
@@ -24,6 +24,7 @@ from omniroute.pipeline.exchange import (
     spoken,
 )
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
+from omniroute.pipeline.key_ring import KeyRing
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning
@@ -72,6 +73,7 @@ class ChatPipeline:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     patience: Callable[[], Patience] = Patience
     quotas: QuotaDesk | None = None
+    keys: KeyRing = field(default_factory=KeyRing)
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -292,7 +294,7 @@ class ChatPipeline:
 
     @property
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep)
+        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.keys)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(
@@ -301,12 +303,13 @@ class ChatPipeline:
 
     def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
-        account = snapshot.connections[candidate.connection]
+        account, key = self.keys.pick(snapshot.connections[candidate.connection])
         return Endpoint(
             candidate=candidate,
             provider=provider,
             dialect=spoken(call, provider),
             account=account,
+            key=key,
             sender=self.demo if provider.in_process else self.gate,
             fetch=self.gate,
             credentials=self.credentials,

@@ -5,10 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from msgspec.structs import replace as replace_fields
+
 from omniroute.dialects.left_behind import without_state
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
+from omniroute.pipeline.key_ring import KeyRing, is_refused_key
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.combo_config import ComboConfig
@@ -89,13 +92,14 @@ class Dispatch:
     """Tries candidates and feeds health once per attempt.
 
     `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, `sleep`
-    waits for seconds.
+    waits for seconds, `keys` are the turns of accounts with several keys.
     """
 
     live: Live
     now_ms: Callable[[], int]
     endpoint: Callable[[ChatCall, Candidate, Snapshot], Endpoint]
     sleep: Callable[[float], Awaitable[None]]
+    keys: KeyRing = field(default_factory=KeyRing)
 
     async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
         """Try what is left of a walk, in order, until one delivers.
@@ -114,6 +118,7 @@ class Dispatch:
                     delivered.started_ms,
                     ttft_ms=ttft_ms,
                     continues_at=walk.continues_at,
+                    key=delivered.to.key,
                 )
                 self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
                 return delivered.to, delivered.result
@@ -162,7 +167,16 @@ class Dispatch:
             self.live.ended(candidate)
             failure = failed.failure
             verdict = classify(failure, category_of(books.snapshot, to.account))
-            books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
+            other_key = self._other_key(books, to, failure, verdict)
+            if other_key:
+                verdict = replace_fields(verdict, action="retry")
+            books.attempted(candidate, started_ms, failure=failure, verdict=verdict, key=to.key)
+            if other_key:
+                self.live.health.abandoned(candidate.provider)
+                walk.failures.append((candidate, failure, verdict))
+                walk.tries[candidate] -= 1
+                walk.queue.insert(0, candidate)
+                return None
             judge(self.live.health, candidate, books.snapshot, failure, verdict)
             self.live.failed(candidate, verdict, made.survey.facts.session)
             walk.failures.append((candidate, failure, verdict))
@@ -181,9 +195,18 @@ class Dispatch:
                     text="Another target was faster" if overtaken else "The caller hung up",
                 ),
                 verdict=HEDGED if overtaken else CLIENT_GONE,
+                key=to.key,
             )
             raise
         return Delivered(to, result, started_ms, self.now_ms())
+
+    def _other_key(
+        self, books: Settlement, to: Endpoint, failure: Failure, verdict: Verdict
+    ) -> bool:
+        """Whether only one key of an account was refused, so that it goes again with the next."""
+        if to.key is None or not is_refused_key(failure, verdict):
+            return False
+        return self.keys.refused(books.snapshot.connections[to.candidate.connection], to.key)
 
     async def _go_on(
         self,

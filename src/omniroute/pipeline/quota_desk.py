@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 5
 PREFLIGHT_S = 2.0
-"""How long a request waits to learn what is left of its accounts."""
 
 Keep: TypeAlias = Callable[[Connection, QuotaReport, int], Awaitable[None]]
 
@@ -30,13 +29,18 @@ async def _forgotten(_account: Connection, _report: QuotaReport, _at_ms: int) ->
 
 @dataclass(frozen=True, slots=True)
 class QuotaDesk:
-    """Asks, and tells `quotas` what it hears. `keep` stores a report; `now_ms` is epoch ms."""
+    """Asks, and tells `quotas` what it hears.
+
+    `keep` stores a report, `now_ms` is epoch milliseconds, and `patience_s` is how long a request
+    waits to learn what is left of its accounts.
+    """
 
     snapshot: Callable[[], Snapshot]
     quotas: Quotas
     through: Asking
     now_ms: Callable[[], int]
     keep: Keep = _forgotten
+    patience_s: float = PREFLIGHT_S
     _asking: dict[str, asyncio.Task[QuotaReport]] = field(default_factory=dict)
     _keeping: set[asyncio.Task[None]] = field(default_factory=set)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE))
@@ -73,7 +77,7 @@ class QuotaDesk:
         if not due:
             return False
         try:
-            async with asyncio.timeout(PREFLIGHT_S):
+            async with asyncio.timeout(self.patience_s):
                 await self.refresh(due)
         except TimeoutError:
             for connection in due:
@@ -93,7 +97,7 @@ class QuotaDesk:
 
     async def aclose(self) -> None:
         """Stop asking, and store what was heard."""
-        for task in [*self._asking.values()]:
+        for task in self._asking.values():
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
         await self.kept()

@@ -176,6 +176,10 @@ class Quotas:
         """What an account's provider said last."""
         return self._standings.get(connection, UNASKED)
 
+    def reported(self, connection: str) -> dict[str, Window]:
+        """The windows an account's provider reported, as far as they still say something."""
+        return self._holding(self.standing(connection))
+
     def tightest(self, connection: str) -> tuple[str, Window] | None:
         """The fullest window that is known of an account, by name."""
         windows = self._current(connection)
