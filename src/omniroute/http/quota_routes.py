@@ -8,7 +8,7 @@ from litestar.params import FromPath, QueryParameter
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import get
 from omniroute.operations import quotas
-from omniroute.operations.quotas import LiveQuota, QuotaOverview, QuotaQuery
+from omniroute.operations.quotas import LiveQuota, QuotaOverview, QuotaQuery, QuotaWindows
 
 ProviderName = Annotated[str | None, QueryParameter(name="provider")]
 AccountId = Annotated[str | None, QueryParameter(name="connectionId")]
@@ -34,5 +34,11 @@ async def get_account_quota(
     return await quotas.live_quota(engine, operator, connection_id)
 
 
-QUOTAS: tuple[HTTPRouteHandler, ...] = (get_quotas, get_account_quota)
+@get("/api/providers/quota-windows", tags=["Quotas"], operation_id="get_quota_windows")
+async def get_quota_windows(engine: TheEngine, operator: Operator) -> QuotaWindows:
+    """The windows that were seen of each provider, and where accounts are cut off by default."""
+    return await quotas.quota_windows(engine, operator)
+
+
+QUOTAS: tuple[HTTPRouteHandler, ...] = (get_quotas, get_account_quota, get_quota_windows)
 """Every route about quotas."""

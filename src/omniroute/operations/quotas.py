@@ -98,6 +98,20 @@ class QuotaOverview(Struct, frozen=True, kw_only=True):
     meta: QuotaMeta
 
 
+class CutOffs(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Percentages left at which accounts are not used, by default and by provider and window."""
+
+    global_threshold_percent: int
+    provider_window_defaults: dict[str, dict[str, int]]
+
+
+class QuotaWindows(Struct, frozen=True, kw_only=True):
+    """The names of windows that were seen, by provider (02 §4.9)."""
+
+    windows: dict[str, list[str]]
+    defaults: CutOffs
+
+
 class MonitorLine(Struct, frozen=True, kw_only=True, rename="camel"):
     """One watched account. `used_percent` is that of its fullest window; times are ISO-8601."""
 
@@ -153,6 +167,23 @@ async def quota_overview(engine: Engine, caller: Caller, query: QuotaQuery) -> Q
             generated_at=iso(engine.now_ms()),
             filters=QuotaFilters(provider=query.provider, connection_id=query.connection_id),
             total_providers=len(lines),
+        ),
+    )
+
+
+async def quota_windows(engine: Engine, caller: Caller) -> QuotaWindows:
+    """The windows providers have reported, and the cut-offs that hold by default."""
+    seen: dict[str, set[str]] = {}
+    for row in engine.snapshot.connections.values():
+        report = engine.live.quotas.standing(row.id).report
+        if report is not None and report.windows:
+            seen.setdefault(row.provider, set()).update(report.windows)
+    preflight = engine.policy.quota_preflight
+    return QuotaWindows(
+        windows={provider: sorted(names) for provider, names in sorted(seen.items())},
+        defaults=CutOffs(
+            global_threshold_percent=preflight.default_threshold_percent,
+            provider_window_defaults=preflight.provider_window_defaults,
         ),
     )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.routing import quota_rules
-from omniroute.routing.quota_rules import USUAL, QuotaRules, read_setting, rules_of
+from omniroute.routing.quota_rules import USUAL, QuotaPreflight, QuotaRules, read_setting, rules_of
 from omniroute.routing.resilience import (
     SETTING,
     Category,
@@ -91,6 +91,12 @@ class Policy:
         if account.id not in self._queues:
             self._queues[account.id] = self._queue(account)
         return self._queues[account.id]
+
+    @property
+    def quota_preflight(self) -> QuotaPreflight:
+        """The preflight setting in force."""
+        self._current()
+        return self._preflight
 
     def quota_rules(self, connection: str) -> QuotaRules:
         """What holds for the quota of an account."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import RowMapping, and_, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records import QuotaSnapshot
@@ -41,7 +41,7 @@ class QuotaRepository:
             .order_by(table.c.created_at_ms.desc(), table.c.window_key)
             .limit(limit)
         )
-        return tuple(_snapshot(dict(row)) for row in rows.mappings())
+        return tuple(_snapshot(row) for row in rows.mappings())
 
     async def latest(self) -> tuple[QuotaSnapshot, ...]:
         """The windows of every account's newest report."""
@@ -59,8 +59,9 @@ class QuotaRepository:
                 ),
             )
         )
-        return tuple(_snapshot(dict(row)) for row in rows.mappings())
+        return tuple(_snapshot(row) for row in rows.mappings())
 
 
-def _snapshot(values: dict[str, object]) -> QuotaSnapshot:
-    return msgspec.convert({**values, "raw": values.pop("raw_data")}, QuotaSnapshot)
+def _snapshot(row: RowMapping) -> QuotaSnapshot:
+    values = dict(row)
+    return QuotaSnapshot(raw=values.pop("raw_data"), **values)
