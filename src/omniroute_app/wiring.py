@@ -113,9 +113,10 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             history.keep,
         )
         stack.push_async_callback(desk.aclose)
-        watch = await stack.enter_async_context(
-            QuotaWatch(desk, policy.quota_rules, lambda one: live.rotation.use(one).last_used_ms)
+        watch = QuotaWatch(
+            desk, policy.quota_rules, lambda one: live.rotation.use(one).last_used_ms
         )
+        await stack.enter_async_context(watch.running())
         async with database.reading() as work:
             live.measured.restore(await work.usage.recent(now_ms() - WINDOW_MS, MOST_RESTORED))
         cache = ResponseCache(now_ms, CacheTable(database, now_ms), _cache_limits(settings))

@@ -16,6 +16,7 @@ Shape: TypeAlias = Literal[
 ]
 
 _EPOCH_MS_FROM = 10**10
+_LAST_MS = 253_402_300_799_000  # the end of the year 9999, after which there are no dates
 
 
 class QuotaApi(Struct, frozen=True, kw_only=True):
@@ -203,7 +204,7 @@ def reset_ms(value: Any) -> int | None:
             return from_iso(value)
         except (ValueError, OverflowError):
             return None
-    if value is None or not math.isfinite(value) or value <= 0:
+    if value is None or not 0 < value <= _LAST_MS:
         return None
     return int(value if value >= _EPOCH_MS_FROM else value * 1000)
 

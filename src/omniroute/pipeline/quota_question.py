@@ -83,11 +83,11 @@ def address(provider: Provider, account: Connection) -> str:
     url, path = account.options.get("quotaUrl"), account.options.get("quotaPath")
     if url:
         return str(url)
+    base = endpoint(provider, account, "")
     if path:
-        return endpoint(provider, account, str(path))
+        return f"{base}{path}"
     row = provider.quota
     told = row.path if row is not None else ""
-    base = endpoint(provider, account, "")
     if not told.startswith("/"):
         return f"{base}/{told}"
     parts = urlsplit(base)

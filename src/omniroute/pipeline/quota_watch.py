@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType, TracebackType
-from typing import Self
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.routing.quota_monitor import Monitor, judged
@@ -19,7 +19,7 @@ TICK_S = 15.0
 
 
 class QuotaWatch:
-    """Asks about the accounts somebody needs to know of, while it is entered.
+    """Asks about the accounts somebody needs to know of.
 
     Args:
         rules: what holds for an account.
@@ -39,7 +39,6 @@ class QuotaWatch:
         self._last_used_ms = last_used_ms
         self._sleep = sleep
         self._monitors: dict[str, Monitor] = {}
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def monitors(self) -> Mapping[str, Monitor]:
@@ -61,19 +60,15 @@ class QuotaWatch:
             judged_now[name] = new
         self._monitors = judged_now
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Tick in the background for as long as the context lasts."""
+        task = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
         while True:

@@ -92,11 +92,11 @@ def _remarks(seen: Survey) -> tuple[str, ...]:
 
 def counted_on(made: Plan) -> tuple[str, ...]:
     """The accounts a plan looked at the quotas of, to put them in order."""
-    found = leaves(made.survey.root)
-    asked = made.survey.account_strategy == "p2c" or any(
-        "quota" in STRATEGIES[name].reads for name in _strategies(made.survey.root)
+    root = made.survey.root
+    read = made.survey.account_strategy == "p2c" or any(
+        "quota" in STRATEGIES[name].reads for name in _strategies(root)
     )
-    return tuple({row.id: None for leaf in found for row in leaf.accounts}) if asked else ()
+    return tuple(row.id for leaf in leaves(root) for row in leaf.accounts) if read else ()
 
 
 def _strategies(node: Node) -> Iterator[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow, length_ms
-from omniroute.catalog.quota_shapes import Shape, read_report
+from omniroute.catalog.quota_shapes import Shape, read_report, reset_ms
 from omniroute.clock import from_iso
 
 NOW_MS = from_iso("2026-05-13T12:34:56Z")  # a Wednesday
@@ -124,6 +124,25 @@ REPORTS: dict[str, tuple[Shape, bytes, QuotaReport]] = {
 @pytest.mark.parametrize(("shape", "body", "expected"), REPORTS.values(), ids=REPORTS)
 def test_an_answer_becomes_a_report(shape: Shape, body: bytes, expected: QuotaReport) -> None:
     assert read_report(shape, body, NOW_MS) == expected
+
+
+RESETS: dict[str, tuple[str | float | None, int | None]] = {
+    "a date": ("2026-05-13T12:34:56Z", NOW_MS),
+    "seconds": (NOW_MS // 1000, NOW_MS),
+    "milliseconds": (NOW_MS, NOW_MS),
+    "half a second": (1.5, 1500),
+    "no date": ("tomorrow", None),
+    "a date before the first": ("-2026-05-13", None),
+    "nothing": (None, None),
+    "zero": (0, None),
+    "after the last date": (1e30, None),
+    "not a number": (float("nan"), None),
+}
+
+
+@pytest.mark.parametrize(("written", "ms"), RESETS.values(), ids=RESETS)
+def test_resets_are_dates_or_epochs(written: str | float | None, ms: int | None) -> None:
+    assert reset_ms(written) == ms
 
 
 NONSENSE: dict[str, tuple[Shape, bytes]] = {

@@ -294,6 +294,29 @@ async def test_a_watched_account_is_polled_faster_when_little_is_left(
     ]
 
 
+async def test_it_ticks_in_the_background_whatever_becomes_of_a_tick(bench: Build) -> None:
+    provider = Provider({"a": quota(50)})  # of `b` it knows nothing at all: that tick fails
+    config = world()
+    made = bench(config, provider)
+    slept: list[float] = []
+    twice = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        made.clock[0] += FRESH_MS
+        if len(slept) == 3:
+            twice.set()
+            await asyncio.Event().wait()
+
+    watch = QuotaWatch(
+        desk_of(made), Policy(lambda: config, Defaults()).quota_rules, lambda _: None, sleep
+    )
+    with anyio.fail_after(5):
+        async with watch.running():
+            await twice.wait()
+    assert (slept, provider.asked.count("GET a")) == ([15.0] * 3, 2)
+
+
 HEARD = Standing(report=QuotaReport())
 JUDGED: dict[str, tuple[Standing, float | None, int | None, str]] = {
     "nobody has been asked": (Standing(), None, NOW_MS, "starting"),

@@ -1,11 +1,14 @@
 """What a plan holds, in which order, and what it leaves out and why."""
 
+from typing import Any
+
 import pytest
 from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
 from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnavailable
-from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
+from omniroute.routing.health import Breaker, Cooldown, Health, HealthView, Lockout
+from omniroute.routing.live import Live
 from omniroute.routing.permission import model_allowed
 from omniroute.routing.plan import Plan, from_survey, plan
 from omniroute.routing.policy import Policy
@@ -185,6 +188,31 @@ def test_nobody_looks_at_quotas_unless_told_to() -> None:
     world, quotas = quota_world()
     found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
     assert (order(found), found.notes) == (["x@a", "x@b"], ())
+
+
+COUNTED_ON: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "a combo that goes by quotas": ("spread", {}, ("a", "b")),
+    "accounts chosen by what is left": ("openrouter/x", {"fallbackStrategy": "p2c"}, ("a", "b")),
+    "nothing that looks at quotas": ("openrouter/x", {}, ()),
+}
+
+
+@pytest.mark.parametrize(("model", "settings", "expected"), COUNTED_ON.values(), ids=COUNTED_ON)
+def test_a_real_request_wants_the_quotas_it_went_by(
+    model: str, settings: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    world = snapshot(
+        accounts=[account("openrouter", "a", priority=1), account("openrouter", "b", priority=2)],
+        combos=[combo("spread", "openrouter/x", strategy="reset-aware")],
+        **settings,
+    )
+    policy = Policy(lambda: world, Defaults())
+    quotas = Quotas(lambda: NOW_MS, policy.quota_rules)
+    live = Live.fresh(lambda: NOW_MS, Health(lambda: NOW_MS), quotas)
+    made = plan(RouteFacts(model=model), world, live.world(), seed=7)
+    assert not any(quotas.refresh_due(name, 1) for name in "ab")
+    live.chosen(made)
+    assert tuple(name for name in "ab" if quotas.refresh_due(name, 1)) == expected
 
 
 def test_a_pin_overrides_health() -> None:
