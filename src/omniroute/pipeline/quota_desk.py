@@ -118,8 +118,11 @@ class QuotaDesk:
             async with self._slots:
                 report = await ask(self.through, provider, account, shape, self.now_ms())
         except OmniRouteError as error:
-            self.quotas.unanswered(connection, str(error))
+            if connection in self.snapshot().connections:
+                self.quotas.unanswered(connection, str(error))
             raise
+        if connection not in self.snapshot().connections:
+            raise NotFound(f"The account '{account.name}' was deleted while it was asked about.")
         self.quotas.report(connection, report)
         writing = asyncio.create_task(self._keep(account, report, self.now_ms()))
         self._keeping.add(writing)

@@ -205,7 +205,8 @@ class Quotas:
         standing = self.standing(connection)
         wanted = now - self._wanted_at_ms.get(connection, -WANTED_MS) < WANTED_MS
         spent = standing.report is not None and standing.report.exhausted
-        needed = rules.preflight or rules.monitored or wanted or spent
+        ruled = rules.preflight or rules.monitored or bool(rules.limit_windows)
+        needed = ruled or wanted or spent
         return needed and now - standing.asked_at_ms >= age_ms
 
     def forget(self, connection: str) -> None:

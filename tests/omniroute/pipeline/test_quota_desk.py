@@ -128,7 +128,7 @@ class Silent:
     """A gate behind which nobody answers until told to."""
 
     def __init__(self, left: Answer) -> None:
-        self.speak = asyncio.Event()
+        self.speak, self.heard = asyncio.Event(), asyncio.Event()
         self.asked = 0
         self._left = left
 
@@ -136,6 +136,7 @@ class Silent:
         if request.method == "POST":
             return Answer(pieces=(REPLY,))
         self.asked += 1
+        self.heard.set()
         await self.speak.wait()
         return self._left
 
@@ -194,6 +195,43 @@ async def test_a_question_that_cannot_be_answered_says_why(
     with pytest.raises(kind) as refused:
         await desk.ask(name)
     assert getattr(refused.value, "status", None) == status
+
+
+async def test_an_account_that_is_deleted_meanwhile_leaves_nothing_behind(bench: Build) -> None:
+    made, kept = bench(world(), Provider()), Kept()
+    configured = [world()]
+    gate = Silent(quota(1))
+    desk = replace(
+        desk_of(made),
+        snapshot=lambda: configured[0],
+        through=replace(desk_of(made).through, gate=gate),
+        keep=kept.keep,
+    )
+    asking = asyncio.create_task(desk.ask("a"))
+    with anyio.fail_after(5):
+        await gate.heard.wait()
+        configured[0] = snapshot()
+        gate.speak.set()
+        with pytest.raises(NotFound):
+            await asking
+    assert (kept.rows, desk.quotas.standing("a")) == ([], Standing())
+
+
+async def test_the_first_five_are_asked_and_the_next_when_they_are_cut_off(bench: Build) -> None:
+    said = {"quotaPath": "/quota", "quotaPreflightEnabled": True}
+    rows = [
+        msgspec.structs.replace(account("one-one", name, priority=at, options=said), api_key=name)
+        for at, name in enumerate("abcdefgh")
+    ]
+    provider = Provider({name: quota(1) for name in "abcdefgh"})
+    provider.left |= {"f": quota(50), "g": quota(50), "h": quota(50)}
+    made = bench(snapshot(nodes=[node("one")], accounts=rows), provider)
+    await made.pipeline.complete(chat_call("one/x"))
+    assert sorted(provider.asked[:5]) == [f"GET {name}" for name in "abcde"]
+    assert (sorted(provider.asked[5:8]), provider.asked[8:]) == (
+        [f"GET {name}" for name in "fgh"],
+        ["POST f"],
+    )
 
 
 ADDRESSES: dict[str, tuple[str, dict[str, Any], str, bool]] = {

@@ -287,20 +287,30 @@ def test_an_account_that_could_not_be_asked_is_used_and_the_plan_says_so() -> No
 
 def test_only_what_somebody_needs_is_kept_up_to_date() -> None:
     clock = [NOW_MS]
-    known = {"plain": rules({}), "flag": rules({}, **OPTIONS), "dumb": NO_RULES}
+    watched = {"options": {"quotaMonitorEnabled": True}}
+    limited = {"options": {"limitPolicy": WEEK}}
+    known = {
+        "plain": rules({}),
+        "flag": rules({}, **OPTIONS),
+        "watched": rules({}, **watched),
+        "limited": rules({}, **limited),
+        "dumb": NO_RULES,
+    }
+    ruled = ["flag", "watched", "limited"]
     quotas = Quotas(lambda: clock[0], known.__getitem__)
 
     def due() -> list[str]:
         return [name for name in known if quotas.refresh_due(name, FRESH_MS)]
 
-    assert due() == ["flag"]
+    assert due() == ruled
     quotas.want(known)
-    assert due() == ["plain", "flag"]
+    assert due() == ["plain", *ruled]
     quotas.report("plain", left(weekly=(0, RESET_MS * 2)))
-    quotas.report("flag", left(weekly=(1, RESET_MS * 2)))
+    for name in ruled:
+        quotas.report(name, left(weekly=(1, RESET_MS * 2)))
     assert due() == []
     clock[0] += WANTED_MS  # nobody wants it any more, but what is used up must be seen to come back
-    assert due() == ["plain", "flag"]
+    assert due() == ["plain", *ruled]
     quotas.report("plain", left(weekly=(1, RESET_MS * 2)))
     clock[0] += FRESH_MS
-    assert due() == ["flag"]
+    assert due() == ruled
