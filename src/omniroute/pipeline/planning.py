@@ -85,7 +85,9 @@ class Planning:
     async def _taken(self, books: Settlement) -> Plan:
         """A plan that is gone by: its turns are taken before anybody else can plan."""
         books.snapshot, books.plan = self.dry(books.call)
-        while self.quotas is not None and await self.quotas.preflight(books.plan):
+        while self.quotas is not None and await self.quotas.preflight(
+            books.plan, books.call.left_ms(self.now_ms())
+        ):
             books.snapshot, books.plan = self.dry(books.call)
         self.live.chosen(books.plan)
         return books.plan

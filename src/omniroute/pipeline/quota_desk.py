@@ -67,8 +67,11 @@ class QuotaDesk:
             if isinstance(error, BaseException) and not isinstance(error, OmniRouteError):
                 raise error
 
-    async def preflight(self, made: Plan) -> bool:
+    async def preflight(self, made: Plan, left_ms: int | None = None) -> bool:
         """Learn what is left of the accounts a plan begins with, as far as that is due.
+
+        Args:
+            left_ms: how long the caller still waits for its answer; None for any time.
 
         Returns:
             Whether anything was asked, so that the plan has to be made again.
@@ -76,8 +79,9 @@ class QuotaDesk:
         due = self.due(made)
         if not due:
             return False
+        wait_s = self.patience_s if left_ms is None else min(self.patience_s, left_ms / 1000)
         try:
-            async with asyncio.timeout(self.patience_s):
+            async with asyncio.timeout(wait_s):
                 await self.refresh(due)
         except TimeoutError:
             for connection in due:

@@ -164,6 +164,21 @@ async def test_a_slow_usage_api_holds_nothing_up_and_is_heard_later(bench: Build
         await pipeline.complete(chat_call("one/x"))
 
 
+async def test_nobody_waits_longer_for_a_quota_than_for_an_answer(bench: Build) -> None:
+    made = bench(world(), Provider())
+    gate = Silent(quota(1))
+    desk = replace(
+        desk_of(made), through=replace(desk_of(made).through, gate=gate), patience_s=3600
+    )
+    pipeline = replace(made.pipeline, gate=gate, quotas=desk)
+    hurried = replace(chat_call("one/x"), deadline_ms=NOW_MS + 5)
+    with anyio.fail_after(5):
+        await pipeline.complete(hurried)
+    plan = newest(made).plan
+    assert plan is not None
+    assert "took too long" in plan.notes[0]
+
+
 async def test_whoever_asks_at_the_same_time_shares_the_answer(bench: Build) -> None:
     provider = Provider({"a": quota(50)})
     desk = desk_of(bench(world(), provider))

@@ -58,6 +58,13 @@ def test_a_report_without_a_reset_is_kept_for_a_day() -> None:
     assert quotas.of("a") is None
 
 
+def test_a_plan_the_provider_names_says_what_kind_of_account_it_is() -> None:
+    quotas = Quotas(lambda: NOW_MS)
+    quotas.report("a", QuotaReport(plan="Pro plan"))
+    quotas.report("b", QuotaReport(plan="own terms"))
+    assert (quotas.of("a"), quotas.of("b")) == (Quota(tier="pro"), None)
+
+
 USED_UP: dict[str, tuple[QuotaReport, int | None]] = {
     "every window, until the first reset": (
         left(weekly=(0, RESET_MS * 2), session=(0, RESET_MS)),
