@@ -77,12 +77,6 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_\-()]+", " ", name).strip().lower()
 
 
-def named(written: str, name: str) -> bool:
-    """Whether a window goes by a name: the same, or its beginning."""
-    found, wanted = plain(written), plain(name)
-    return found == wanted or found.startswith(f"{wanted} ")
-
-
 def length_ms(name: str) -> int | None:
     """How long a window runs, read from its name: `session (5h)`, `weekly`; None if unsaid."""
     text = plain(name)

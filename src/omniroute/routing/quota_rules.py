@@ -1,6 +1,6 @@
 """What operators want done about quotas: limits, cut-offs, warnings, watching. Source: 05 §5.4."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -30,7 +30,7 @@ USUAL = QuotaPreflight()
 
 
 class QuotaRules(Struct, frozen=True, kw_only=True):
-    """What holds for one account.
+    """What holds for one account. Names of windows are plain, so that they only need comparing.
 
     `shape` is None where nobody can be asked what is left. `limit_used` is the share (0-1) at
     which the listed windows stop it. `preflight`: what is left is looked at before it is used;
@@ -49,7 +49,7 @@ class QuotaRules(Struct, frozen=True, kw_only=True):
     monitored: bool = False
 
     def cutoff_of(self, window: str) -> int:
-        """The percentage left at which a window stops the account."""
+        """The percentage left at which a window, by its plain name, stops the account."""
         found = _named(self.own_cutoffs, window)
         if found is None:
             found = _named(self.provider_cutoffs, window)
@@ -67,8 +67,8 @@ def rules_of(snapshot: Snapshot, connection: str, setting: QuotaPreflight) -> Qu
         return NO_RULES
     limit_used, limit_windows = _limit(account.options.get("limitPolicy"))
     shape = shape_of(provider, account)
-    own = account.quota_window_thresholds or {}
-    usual = setting.provider_window_defaults.get(provider.id, {})
+    own = _plainly(account.quota_window_thresholds or {})
+    usual = _plainly(setting.provider_window_defaults.get(provider.id, {}))
     told = account.options.get("quotaPreflightEnabled") is True
     wanted = bool(own or usual) or told or setting.default_threshold_percent > 2
     return QuotaRules(
@@ -107,21 +107,21 @@ def _limit(policy: object) -> tuple[float, tuple[str, ...]]:
     percent = DEFAULT_LIMIT_PERCENT
     if isinstance(told, int | float) and not isinstance(told, bool) and 1 <= told <= 100:
         percent = float(told)
-    return percent / 100, tuple(map(str, listed)) if isinstance(listed, list) else ()
+    windows = tuple(plain(str(name)) for name in listed) if isinstance(listed, list) else ()
+    return percent / 100, windows
 
 
-def best_name(names: Iterable[str], window: str) -> str | None:
-    """The name among several that a window goes by: its own before the beginning of it."""
-    written, begins = plain(window), None
-    for name in names:
-        wanted = plain(name)
-        if wanted == written:
-            return name
-        if begins is None and written.startswith(f"{wanted} "):
-            begins = name
-    return begins
+def goes_by(window: str, name: str) -> bool:
+    """Whether a window goes by a name, both plain: the same, or its beginning."""
+    return window == name or window.startswith(f"{name} ")
 
 
 def _named(cutoffs: Mapping[str, int], window: str) -> int | None:
-    name = best_name(cutoffs, window)
-    return None if name is None else cutoffs[name]
+    """The cut-off of a window: under its own name before that of its beginning."""
+    if window in cutoffs:
+        return cutoffs[window]
+    return next((cutoffs[name] for name in cutoffs if goes_by(window, name)), None)
+
+
+def _plainly(cutoffs: Mapping[str, int]) -> dict[str, int]:
+    return {plain(name): percent for name, percent in cutoffs.items()}

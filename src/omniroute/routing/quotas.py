@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.catalog.quota_report import QuotaReport, length_ms, named
-from omniroute.routing.quota_rules import NO_RULES, QuotaRules
+from omniroute.catalog.quota_report import QuotaReport, length_ms, plain
+from omniroute.routing.quota_rules import NO_RULES, QuotaRules, goes_by
 from omniroute.routing.retry_hints import header_delay_ms
 from omniroute.routing.targets import Quota
 
@@ -39,17 +39,23 @@ _COUNTED = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """One window of a quota. `used` is a share (0-1); it counts until `until_ms` (epoch)."""
+    """One window of a quota. `used` is a share (0-1); it counts until `until_ms` (epoch).
 
+    `plain` is its name as names are compared, `length_ms` how long it runs if its name says so.
+    """
+
+    plain: str
     used: float
     until_ms: int
     reset_at_ms: int | None = None
+    length_ms: int | None = None
 
 
 class Standing(Struct, frozen=True, kw_only=True):
     """What an account's provider said last, and when it was asked last. Times are epoch ms.
 
-    `problem` is why the latest question was not answered; an earlier report stays.
+    `problem` is why the latest question was not answered; an earlier report stays. `tier` is what
+    kind of account its plan makes it.
     """
 
     report: QuotaReport | None = None
@@ -57,6 +63,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     asked_at_ms: int = 0
     problem: str | None = None
     windows: Mapping[str, Window] = {}
+    tier: str | None = None
 
 
 UNASKED = Standing()
@@ -90,9 +97,10 @@ class Quotas:
             reported_at_ms=at,
             asked_at_ms=at,
             windows={
-                name: _reported(at, row.left, row.reset_at_ms)
+                name: _reported(name, at, row.left, row.reset_at_ms)
                 for name, row in report.windows.items()
             },
+            tier=report.tier,
         )
         if not report.exhausted:
             self._empty_until_ms.pop(connection, None)
@@ -114,6 +122,7 @@ class Quotas:
                 delay_ms = header_delay_ms(reset, now)
                 reset_ms = None if delay_ms is None else now + delay_ms
                 self._learned.setdefault(connection, {})[counted] = Window(
+                    plain=counted,
                     used=_used(share),
                     until_ms=now + FRESH_MS if reset_ms is None else reset_ms,
                     reset_at_ms=reset_ms,
@@ -131,12 +140,11 @@ class Quotas:
         windows = self._current(connection)
         empty = self._empty_until_ms.get(connection, 0) > self._now_ms()
         standing = self._standings.get(connection, UNASKED)
-        tier = standing.report.tier if standing.report is not None else None
         refused = self._used_up(standing) is not None
-        if not (windows or empty or refused or tier):
+        if not (windows or empty or refused or standing.tier):
             return None
         session, week = _first(windows, _SESSION), _first(windows, _WEEK)
-        lengths = [ms for name in windows if (ms := length_ms(name)) is not None]
+        lengths = (row.length_ms for row in windows.values() if row.length_ms is not None)
         return Quota(
             used=max((row.used for row in windows.values()), default=None),
             used_5h=session.used if session else None,
@@ -144,7 +152,7 @@ class Quotas:
             reset_5h_ms=session.reset_at_ms if session else None,
             reset_7d_ms=week.reset_at_ms if week else None,
             interval_ms=min(lengths, default=None),
-            tier=tier,
+            tier=standing.tier,
             exhausted=empty
             or refused
             or (bool(windows) and all(row.used >= 1 for row in windows.values())),
@@ -168,7 +176,7 @@ class Quotas:
         low = [
             (_left_percent(row), name)
             for name, row in self._holding(standing).items()
-            if _left_percent(row) <= max(rules.warn, rules.cutoff_of(name) + 1)
+            if _left_percent(row) <= max(rules.warn, rules.cutoff_of(row.plain) + 1)
         ]
         return f"{min(low)[0]:g} % of its quota '{min(low)[1]}' is left" if low else None
 
@@ -237,8 +245,8 @@ class Quotas:
             return None
         over = [
             row
-            for name, row in self._holding(standing).items()
-            if _left_percent(row) <= rules.cutoff_of(name)
+            for row in self._holding(standing).values()
+            if _left_percent(row) <= rules.cutoff_of(row.plain)
         ]
         if not over:
             return None
@@ -272,19 +280,24 @@ class Quotas:
         return {**held, **self._holding(self._standings.get(connection, UNASKED))}
 
 
-def _reported(at_ms: int, left: float | None, reset_at_ms: int | None) -> Window:
+def _reported(name: str, at_ms: int, left: float | None, reset_at_ms: int | None) -> Window:
     """A window without an end of its own has all of it left."""
     used = 0.0 if left is None else _used(left)
     lasts_ms = FRESH_MS if used >= 1 else KEPT_MS
-    until_ms = at_ms + lasts_ms if reset_at_ms is None else reset_at_ms
-    return Window(used=used, until_ms=until_ms, reset_at_ms=reset_at_ms)
+    return Window(
+        plain=plain(name),
+        used=used,
+        until_ms=at_ms + lasts_ms if reset_at_ms is None else reset_at_ms,
+        reset_at_ms=reset_at_ms,
+        length_ms=length_ms(name),
+    )
 
 
 def _first(windows: Mapping[str, Window], names: Iterable[str]) -> Window | None:
     """The window with one of these names, exact or as its beginning: `weekly (7d)` is `weekly`."""
     for name in names:
-        for written, row in windows.items():
-            if named(written, name):
+        for row in windows.values():
+            if goes_by(row.plain, name):
                 return row
     return None
 
