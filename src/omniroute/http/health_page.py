@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
 from omniroute.operations.health import ProviderSummary as Providers
-from omniroute.operations.quotas import MonitorSummary
+from omniroute.operations.quota_monitor import MonitorSummary
 
 
 class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -11,7 +11,7 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
-from omniroute.operations.quotas import MonitorSummary, monitor_summary
+from omniroute.operations.quota_monitor import MonitorSummary, monitor_summary
 
 
 class MemoryUsage(Struct, frozen=True, rename="camel"):

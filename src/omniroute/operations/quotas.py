@@ -1,6 +1,4 @@
-"""What is left of accounts' quotas: asked of one provider, known of all, watched for some."""
-
-from collections import Counter
+"""What is left of accounts' quotas: asked of one provider, known of all."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -8,12 +6,9 @@ from omniroute.caller import Caller
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.routing.quota_monitor import ALERTING, Monitor
 from omniroute.routing.quotas import PREFLIGHT_MS
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records import Connection
-
-MOST_MONITORS = 8
 
 
 class LiveWindow(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -112,30 +107,6 @@ class QuotaWindows(Struct, frozen=True, kw_only=True):
     defaults: CutOffs
 
 
-class MonitorLine(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One watched account. `used_percent` is that of its fullest window; times are ISO-8601."""
-
-    connection_id: str
-    provider: str
-    status: str
-    used_percent: float | None
-    since: str | None
-    last_alert_at: str | None
-    last_error: str | None
-
-
-class MonitorSummary(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The watched accounts, counted. At most eight are named, the worst first."""
-
-    active: int = 0
-    alerting: int = 0
-    exhausted: int = 0
-    errors: int = 0
-    status_counts: dict[str, int] = {}
-    by_provider: dict[str, int] = {}
-    monitors: tuple[MonitorLine, ...] = ()
-
-
 async def live_quota(engine: Engine, caller: Caller, connection_id: str) -> LiveQuota:
     """Ask the provider of an account what is left of it, and keep the answer.
 
@@ -185,25 +156,6 @@ async def quota_windows(engine: Engine, caller: Caller) -> QuotaWindows:
             global_threshold_percent=preflight.default_threshold_percent,
             provider_window_defaults=preflight.provider_window_defaults,
         ),
-    )
-
-
-def monitor_summary(engine: Engine, caller: Caller) -> MonitorSummary:
-    """The accounts with `quotaMonitorEnabled`. Only operators see which they are."""
-    watched = engine.quota_watch.monitors
-    counts = Counter[str](row.status for row in watched.values())
-    accounts = engine.snapshot.connections
-    worst = sorted(watched.items(), key=lambda row: (-_urgency(row[1]), row[0]))
-    return MonitorSummary(
-        active=len(watched),
-        alerting=sum(counts[status] for status in ALERTING),
-        exhausted=counts["exhausted"],
-        errors=counts["error"],
-        status_counts=dict(counts),
-        by_provider=dict(Counter(accounts[name].provider for name in watched)),
-        monitors=tuple(_monitor(accounts[name], row) for name, row in worst[:MOST_MONITORS])
-        if caller.is_operator
-        else (),
     )
 
 
@@ -281,19 +233,3 @@ def _remaining(row: QuotaWindow) -> float | None:
 
 def _balances(rows: tuple[Balance, ...]) -> tuple[LiveBalance, ...]:
     return tuple(LiveBalance(row.amount, row.currency) for row in rows)
-
-
-def _urgency(monitor: Monitor) -> float:
-    return 2.0 if monitor.problem is not None else monitor.used or 0.0
-
-
-def _monitor(account: Connection, row: Monitor) -> MonitorLine:
-    return MonitorLine(
-        connection_id=account.id,
-        provider=account.provider,
-        status=row.status,
-        used_percent=None if row.used is None else round(100 * row.used, 2),
-        since=iso(row.changed_at_ms) if row.changed_at_ms else None,
-        last_alert_at=None if row.alerted_at_ms is None else iso(row.alerted_at_ms),
-        last_error=row.problem,
-    )
