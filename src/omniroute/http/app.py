@@ -36,6 +36,7 @@ from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.pricing_routes import PRICING
+from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
@@ -61,6 +62,12 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
     async def operator(request: AnyRequest) -> Caller:
         return access.operator(request.scope, engine.snapshot)
 
+    async def viewer(request: AnyRequest) -> Caller:
+        try:
+            return access.operator(request.scope, engine.snapshot)
+        except OmniRouteError:
+            return Caller(door="http")
+
     def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _answer(request, error, access, engine)
 
@@ -83,12 +90,14 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *CACHE,
             *PRICING,
             *SHAPING,
+            *QUOTAS,
             *RESILIENCE,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),
             "client": Provide(client),
             "operator": Provide(operator),
+            "viewer": Provide(viewer),
         },
         exception_handlers={Exception: on_error},
         openapi_config=OpenAPIConfig(

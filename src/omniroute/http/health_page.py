@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
 from omniroute.operations.health import ProviderSummary as Providers
+from omniroute.operations.quota_monitor import MonitorSummary
 
 
 class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -28,6 +29,7 @@ class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
     provider_summary: Providers
     cooldown_count: int
     ledger: LedgerLine
+    quota_monitor: MonitorSummary
     cryptography: Cryptography
 
 
@@ -71,5 +73,6 @@ def health_page(health: GatewayHealth) -> HealthPage:
         provider_summary=health.provider_summary,
         cooldown_count=len(health.cooldowns),
         ledger=health.ledger,
+        quota_monitor=health.quota_monitor,
         cryptography=health.cryptography,
     )

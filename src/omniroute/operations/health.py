@@ -11,6 +11,7 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
+from omniroute.operations.quota_monitor import MonitorSummary, monitor_summary
 
 
 class MemoryUsage(Struct, frozen=True, rename="camel"):
@@ -91,6 +92,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     active_connections: int
     ledger: LedgerLine
     configuration_version: int
+    quota_monitor: MonitorSummary
     cryptography: Cryptography
 
 
@@ -145,6 +147,7 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             engine.ledger.spent_micro_usd(),
         ),
         configuration_version=snapshot.version,
+        quota_monitor=monitor_summary(engine, caller),
         cryptography=Cryptography("healthy"),
     )
 

@@ -64,6 +64,7 @@ class Settlement:
         failure: Failure | None = None,
         verdict: Verdict | None = None,
         continues_at: int | None = None,
+        key: int | None = None,
     ) -> None:
         """Note one attempt, good or bad; one that goes on says after how many characters."""
         account = self.snapshot.connections[candidate.connection]
@@ -87,6 +88,7 @@ class Settlement:
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
                 continues_at=continues_at,
+                key=key,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),
             )

@@ -21,6 +21,7 @@ from omniroute.storage.migrate import upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.prices import PriceRepository
+from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
@@ -52,6 +53,7 @@ class Work:
         self.budgets = BudgetRepository(connection)
         self.leases = LeaseRepository(connection)
         self.health = HealthRepository(connection)
+        self.quotas = QuotaRepository(connection)
 
 
 class Database:
