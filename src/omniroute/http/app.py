@@ -40,6 +40,7 @@ from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
 from omniroute.http.token_routes import count_tokens_route
+from omniroute.http.usage_routes import USAGE
 from omniroute.operations.background import BackgroundResponses
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *CACHE,
             *PRICING,
             *RESILIENCE,
+            *USAGE,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

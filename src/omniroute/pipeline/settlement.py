@@ -10,6 +10,7 @@ import msgspec
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.pipeline.call_record import call_row
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
@@ -86,6 +87,7 @@ class Settlement:
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
                 continues_at=continues_at,
+                dialect=dialect,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),
             )
@@ -170,7 +172,7 @@ class Settlement:
         charges: tuple[SpentCharge, ...] = ()
         if self.reservation is not None:
             charges = self.ledger.settle(self.reservation, cost or 0)
-        finished = self._finished(outcome, served_by, cost, error)
+        finished = self._finished(outcome, served_by, usage, cost, error)
         self.record(msgspec.structs.replace(finished, charges=charges))
         if outcome == "completed" and self.on_completed is not None:
             self.on_completed()
@@ -189,6 +191,7 @@ class Settlement:
         self,
         outcome: str,
         served_by: Candidate | None,
+        usage: Usage | None,
         cost: int | None,
         error: str | None,
     ) -> FinishedRequest:
@@ -239,7 +242,8 @@ class Settlement:
             data=msgspec.json.encode(trace).decode(),
         )
         rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
-        return FinishedRequest(trace=row, usage=rows)
+        used = [part for part, _ in self._parts.values()] or ([usage] if usage else [])
+        return FinishedRequest(trace=row, usage=rows, call=call_row(call, trace, used))
 
     def _usage_row(self, attempt: AttemptTrace) -> UsageRow:
         spent, cost = self._parts.get(attempt.number, (Usage(), None))

@@ -3,13 +3,15 @@
 from msgspec import Struct
 
 from omniroute.routing.plan import Plan
+from omniroute.routing.targets import Candidate
 
 
 class AttemptTrace(Struct, frozen=True, kw_only=True):
     """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
 
     `left_behind` is what the request held for another provider and this one was not sent.
-    `continues_at` is how many characters of the answer earlier targets had given.
+    `continues_at` is how many characters of the answer earlier targets had given, `dialect` what
+    the provider was spoken to in.
     """
 
     number: int
@@ -28,6 +30,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None = None
     left_behind: tuple[str, ...] = ()
     continues_at: int | None = None
+    dialect: str | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):
@@ -64,3 +67,9 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     translated: bool = False
     source: str = "upstream"
     cache: str | None = None
+
+    def planned(self, attempt: AttemptTrace) -> Candidate | None:
+        """The candidate of the plan that an attempt was made for."""
+        place = attempt.provider, attempt.connection, attempt.model
+        candidates = self.plan.candidates if self.plan is not None else ()
+        return next((row for row in candidates if row.place == place), None)

@@ -1,0 +1,89 @@
+"""What was used, and the call log, as routes (02 §9.1)."""
+
+from typing import Annotated, Literal
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, QueryParameter
+
+from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.problems import get
+from omniroute.operations import call_logs, usage
+from omniroute.operations.call_logs import CallDetail, CallLog, CallQuery, Limit
+from omniroute.operations.usage import Period, UsageHistory
+
+OfPeriod = Annotated[Period, QueryParameter()]
+Wanted = Annotated[str | None, QueryParameter()]
+WantedKey = Annotated[str | None, QueryParameter(name="apiKey")]
+Searched = Annotated[str, QueryParameter()]
+AtMost = Annotated[Limit, QueryParameter(ge=1, le=1_000)]
+Format = Annotated[Literal["text", "json"], QueryParameter(name="format")]
+
+
+@get("/api/usage/history", tags=["Usage"], operation_id="usage_history")
+async def get_history(
+    engine: TheEngine, operator: Operator, period: OfPeriod = "all"
+) -> UsageHistory:
+    """What was used and what it cost: in all, by provider, model, account and key."""
+    return await usage.usage_history(engine, operator, period)
+
+
+@get("/api/usage/logs", tags=["Usage"], operation_id="usage_logs")
+async def get_lines(engine: TheEngine, operator: Operator) -> tuple[str, ...]:
+    """The newest 200 calls, one a line."""
+    return await call_logs.log_lines(engine, operator)
+
+
+@get("/api/usage/request-logs", tags=["Usage"], operation_id="usage_request_logs")
+async def get_request_logs(
+    engine: TheEngine, operator: Operator, form: Format = "text"
+) -> tuple[str, ...] | tuple[CallLog, ...]:
+    """The newest 200 calls, as lines; with `format=json` as objects."""
+    if form == "json":
+        return await call_logs.call_logs(engine, operator, CallQuery())
+    return await call_logs.log_lines(engine, operator)
+
+
+@get("/api/usage/call-logs", tags=["Usage"], operation_id="list_call_logs")
+async def list_call_logs(
+    engine: TheEngine,
+    operator: Operator,
+    status: Wanted = None,
+    model: Wanted = None,
+    provider: Wanted = None,
+    account: Wanted = None,
+    api_key: WantedKey = None,
+    combo: Wanted = None,
+    search: Searched = "",
+    limit: AtMost = 200,
+) -> tuple[CallLog, ...]:
+    """The newest calls, of one kind where that is asked: by outcome, model, provider, account, key
+    or combo, or with a text anywhere in them."""
+    query = CallQuery(
+        status=status,
+        model=model,
+        provider=provider,
+        account=account,
+        api_key=api_key,
+        combo=combo,
+        search=search,
+        limit=limit,
+    )
+    return await call_logs.call_logs(engine, operator, query)
+
+
+@get("/api/usage/call-logs/{request_id:str}", tags=["Usage"], operation_id="get_call_log")
+async def get_call_log(
+    engine: TheEngine, operator: Operator, request_id: FromPath[str]
+) -> CallDetail:
+    """One call, by the id from its `X-Request-Id` header."""
+    return await call_logs.call_detail(engine, operator, request_id)
+
+
+USAGE: tuple[HTTPRouteHandler, ...] = (
+    get_history,
+    get_lines,
+    get_request_logs,
+    list_call_logs,
+    get_call_log,
+)
+"""Every route about usage and calls."""
