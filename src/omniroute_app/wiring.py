@@ -22,6 +22,7 @@ from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.measured import MOST_RESTORED, WINDOW_MS
@@ -125,6 +126,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 recall=Recall(now_ms),
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,
+                telemetry=Telemetry(now_ms),
                 gate=gate,
                 demo=DemoSender(),
                 credentials=Credentials(gate, now_ms),

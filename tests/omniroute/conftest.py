@@ -18,6 +18,7 @@ from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.response_cache import ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.policy import Policy
@@ -108,6 +109,7 @@ def build_bench(
     policy = Policy(lambda: world, Defaults())
     quotas = Quotas(lambda: clock[0], policy.limit_policy)
     live = Live.fresh(lambda: clock[0], Health(lambda: clock[0]), quotas)
+    telemetry = Telemetry(lambda: clock[0], lambda: clock[0] / 1000)
     ledger, gate = Ledger(lambda: clock[0]), Script(answers)
     pipeline = ChatPipeline(
         snapshot=lambda: world,
@@ -116,6 +118,7 @@ def build_bench(
         recall=Recall(lambda: clock[0]),
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,
+        telemetry=telemetry,
         gate=gate,
         demo=DemoSender(sleep),
         credentials=Credentials(gate, lambda: clock[0]),

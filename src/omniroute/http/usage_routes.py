@@ -1,4 +1,4 @@
-"""What was used, and the call log, as routes (02 §9.1)."""
+"""What was used, the call log and how long requests take, as routes (02 §9.1, §12)."""
 
 from typing import Annotated, Literal
 
@@ -7,8 +7,9 @@ from litestar.params import FromPath, QueryParameter
 
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import get
-from omniroute.operations import call_logs, usage
+from omniroute.operations import call_logs, telemetry, usage
 from omniroute.operations.call_logs import CallDetail, CallLog, CallQuery, Limit
+from omniroute.operations.telemetry import DEFAULT_WINDOW_MS, TelemetrySummary, WindowMs
 from omniroute.operations.usage import Period, UsageHistory
 
 OfPeriod = Annotated[Period, QueryParameter()]
@@ -16,6 +17,7 @@ Wanted = Annotated[str | None, QueryParameter()]
 WantedKey = Annotated[str | None, QueryParameter(name="apiKey")]
 Searched = Annotated[str, QueryParameter()]
 AtMost = Annotated[Limit, QueryParameter(ge=1, le=1_000)]
+Window = Annotated[WindowMs, QueryParameter(name="windowMs", ge=1, le=86_400_000)]
 Format = Annotated[Literal["text", "json"], QueryParameter(name="format")]
 
 
@@ -79,11 +81,20 @@ async def get_call_log(
     return await call_logs.call_detail(engine, operator, request_id)
 
 
+@get("/api/telemetry/summary", tags=["Usage"], operation_id="telemetry_summary")
+async def get_telemetry(
+    engine: TheEngine, operator: Operator, window_ms: Window = DEFAULT_WINDOW_MS
+) -> TelemetrySummary:
+    """How long the newest requests took: in all, by provider, by phase."""
+    return await telemetry.telemetry_summary(engine, operator, window_ms)
+
+
 USAGE: tuple[HTTPRouteHandler, ...] = (
     get_history,
     get_lines,
     get_request_logs,
     list_call_logs,
     get_call_log,
+    get_telemetry,
 )
-"""Every route about usage and calls."""
+"""Every route about usage, calls and how long they take."""

@@ -34,6 +34,7 @@ from omniroute.pipeline.seam import Committed, SeamedFlow
 from omniroute.pipeline.settlement import Record, Settlement, head_of
 from omniroute.pipeline.slots import Turnstiles
 from omniroute.pipeline.streaming import FlowFor, Streaming
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan
@@ -60,6 +61,7 @@ class ChatPipeline:
     recall: Recall
     answers: Answers
     record: Record
+    telemetry: Telemetry
     gate: Sender
     demo: Sender
     credentials: Credentials
@@ -287,8 +289,15 @@ class ChatPipeline:
         return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
+        timed = call if call.watch is not None else replace(call, watch=self.telemetry.watch())
         return Settlement(
-            call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
+            timed,
+            stream,
+            self.now_ms,
+            self.record,
+            self.ledger,
+            snapshot=self.snapshot(),
+            telemetry=self.telemetry,
         )
 
     def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:

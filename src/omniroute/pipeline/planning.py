@@ -60,6 +60,7 @@ class Planning:
             OmniRouteError: as for `dry`, or nothing can be tried.
         """
         patience = self.patience()
+        books.call.lap("policy")
         for _ in range(patience.retries):
             made = self._taken(books)
             wait_ms = None if made.candidates else recovery_ms(made)
@@ -77,6 +78,7 @@ class Planning:
             made = self._taken(books)
         if not made.candidates:
             raise refusal(made, books.snapshot)
+        books.call.lap("resolve")
         return made
 
     def _taken(self, books: Settlement) -> Plan:

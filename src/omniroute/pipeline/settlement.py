@@ -14,6 +14,7 @@ from omniroute.pipeline.call_record import call_row
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.plan import Plan
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.snapshot import Snapshot
@@ -40,6 +41,7 @@ class Settlement:
     record: Record
     ledger: Ledger
     snapshot: Snapshot
+    telemetry: Telemetry
     receipt: Receipt = field(default_factory=Receipt)
     plan: Plan | None = None
     reservation: Reservation | None = None
@@ -160,6 +162,8 @@ class Settlement:
         if self.closed:
             return
         self.closed = True
+        if served_by is not None:
+            self.call.lap("stream")
         cost: int | None = None
         if served_by is not None:
             usage, cost = self._parts[len(self.attempts)] = self._spent(
@@ -176,6 +180,11 @@ class Settlement:
         self.record(msgspec.structs.replace(finished, charges=charges))
         if outcome == "completed" and self.on_completed is not None:
             self.on_completed()
+        if self.call.watch is not None:
+            self.call.watch.lap("finalize")
+            self.telemetry.note(
+                self.call.watch, served_by.provider if served_by is not None else None, outcome
+            )
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt

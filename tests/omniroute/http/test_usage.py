@@ -181,3 +181,34 @@ async def _log(opened: Site, **more: Any) -> None:
     row = CallRow(id="x", timestamp_ms=1, door="http", success=False, outcome="refused", **more)
     async with opened.engine.database.work() as work:
         await work.calls.add([row])
+
+
+async def test_telemetry_sums_up_the_newest_requests(site: OpenSite) -> None:
+    path = "/api/telemetry/summary"
+    async with site() as opened, opened.as_peer() as client:
+        nothing = (await client.get(path)).json()
+        for word in ("one", "two"):
+            await client.post(CHAT, json=asking(word))
+        await client.post(CHAT, json=asking("x", "demo/flaky-500"))
+        await client.post(CHAT, json=asking("x", "no-such-model"))
+        told = (await client.get(path)).json()
+        narrow = await client.get(path, params={"windowMs": "0"})
+    assert (nothing["count"], nothing["p99"], nothing["errorRate"]) == (0, 0, 0)
+    assert (nothing["providers"], nothing["phaseBreakdown"]) == ({}, {})
+    assert (told["count"], told["totalRequests"], told["errorRate"]) == (4, 4, 50)
+    assert told["avg"] == told["avgLatencyMs"] > 0
+    assert told["p50"] <= told["p95"] <= told["p99"]
+    assert told["providers"]["demo"]["count"] == 2
+    counts = {name: row["count"] for name, row in told["phaseBreakdown"].items()}
+    assert counts == {
+        "policy": 4,
+        "parse": 4,
+        "resolve": 3,
+        "connect": 2,
+        "stream": 2,
+        "finalize": 4,
+    }
+    assert told["memoryUsage"]["rss"] > 0
+    assert told["uptime"] >= 0
+    assert told["activeConnections"] == 1
+    assert narrow.status_code == 400
