@@ -37,6 +37,8 @@ def omniroute(
         "route simulate",
         "route explain",
         "route replay",
+        "prices",
+        "prices sync",
     ],
 )
 def test_help_teaches(command: str) -> None:

@@ -25,6 +25,7 @@ from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.settings import SettingsRepository
+from omniroute.storage.synced_prices import SyncedPriceRepository
 from omniroute.storage.tasks import TaskRepository
 from omniroute.storage.traces import TraceRepository
 from omniroute.storage.usage import UsageRepository
@@ -51,6 +52,7 @@ class Work:
         self.responses = ResponseRepository(connection)
         self.response_cache = ResponseCacheRepository(connection)
         self.prices = PriceRepository(connection)
+        self.synced_prices = SyncedPriceRepository(connection)
         self.budgets = BudgetRepository(connection)
         self.leases = LeaseRepository(connection)
         self.health = HealthRepository(connection)

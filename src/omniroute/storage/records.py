@@ -1,8 +1,12 @@
 """The values storage keeps, as the rest of the house sees them: frozen, typed, without SQL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
+
+from omniroute.catalog.overrides import Stated
+from omniroute.catalog.price_documents import SourceId
 
 AuthType: TypeAlias = Literal["apikey", "oauth", "none"]
 
@@ -428,6 +432,34 @@ class LeaseRow(Struct, frozen=True):
 
     holder: str
     micro_usd: int
+
+
+class SyncState(Struct, frozen=True, kw_only=True):
+    """How the sync of one price list stands. `stamp` changes with its prices; None: there are none.
+
+    `next_ms` is when it is due again, where that is done by itself, and `error` why the last
+    attempt failed.
+    """
+
+    stamp: str | None = None
+    last_sync_ms: int | None = None
+    model_count: int = 0
+    provider_count: int = 0
+    skipped: int = 0
+    ignored: int = 0
+    next_ms: int = 0
+    error: str | None = None
+
+
+class SyncedPrices(Struct, frozen=True, kw_only=True):
+    """What price lists say: each by itself, and all together, the later ones over the earlier.
+
+    `stamps` are those of the lists when they were read.
+    """
+
+    layers: Mapping[SourceId, Stated] = {}
+    merged: Stated = {}
+    stamps: Mapping[SourceId, str] = {}
 
 
 class CachedAnswer(Struct, frozen=True, kw_only=True):

@@ -140,6 +140,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         policy=absent,
         ledger=made.ledger,
         chat=made.pipeline,
+        price_lists=absent,
         now_ms=made.pipeline.now_ms,
         new_id=absent,
         new_api_key=absent,
