@@ -164,10 +164,13 @@ WRONG: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("query", WRONG.values(), ids=WRONG)
-async def test_what_cannot_be_looked_for_is_refused(site: OpenSite, query: dict[str, str]) -> None:
+async def test_what_cannot_be_looked_for_is_refused(site: OpenSite) -> None:
     async with site() as opened, opened.as_peer() as client:
-        assert (await client.get(CALLS, params=query)).status_code == 400
+        told = {
+            name: (await client.get(CALLS, params=query)).status_code
+            for name, query in WRONG.items()
+        }
+    assert told == dict.fromkeys(WRONG, 400)
 
 
 async def test_a_name_from_outside_cannot_look_like_a_line(site: OpenSite) -> None:
