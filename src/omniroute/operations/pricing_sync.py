@@ -1,5 +1,7 @@
 """Prices from public lists: a layer between what is built in and what operators state. 02 §6."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -94,14 +96,12 @@ async def sync_prices(engine: Engine, caller: Caller, query: SyncInput) -> SyncR
         UpstreamFailed: a list cannot be had, or is none.
     """
     sources = list(dict.fromkeys(query.sources or engine.price_lists.sources))
-    documents: dict[SourceId, PriceDocument] = {}
-    for source in sources:
-        try:
-            documents[source] = await engine.price_lists.fetch(source)
-        except ListUnusable as error:
-            if not query.dry_run:
-                await _failed(engine, source, str(error))
-            raise UpstreamFailed(str(error), status=502, code="pricing_sync_failed") from error
+    documents, failed = await _fetched(engine, sources)
+    if failed is not None:
+        source, error = failed
+        if not query.dry_run:
+            await _failed(engine, source, str(error))
+        raise UpstreamFailed(str(error), status=502, code="pricing_sync_failed") from error
     if not query.dry_run:
         await _keep(engine, documents)
     found = layered(document.prices for document in documents.values())
@@ -124,6 +124,26 @@ async def clear_synced_prices(engine: Engine, caller: Caller) -> None:
     """Go back to the prices that are built in and those that operators state."""
     async with engine.configuration.change() as work:
         await work.synced_prices.clear()
+
+
+async def _fetched(
+    engine: Engine, sources: Sequence[SourceId]
+) -> tuple[dict[SourceId, PriceDocument], tuple[SourceId, ListUnusable] | None]:
+    """What the lists say, asked at the same time, and the first that cannot be had."""
+    asked = (engine.price_lists.fetch(source) for source in sources)
+    documents: dict[SourceId, PriceDocument] = {}
+    failed: tuple[SourceId, ListUnusable] | None = None
+    for source, found in zip(
+        sources, await asyncio.gather(*asked, return_exceptions=True), strict=True
+    ):
+        match found:
+            case PriceDocument():
+                documents[source] = found
+            case ListUnusable():
+                failed = failed or (source, found)
+            case _:
+                raise found
+    return documents, failed
 
 
 async def _keep(engine: Engine, documents: dict[SourceId, PriceDocument]) -> None:

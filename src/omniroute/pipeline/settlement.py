@@ -162,8 +162,7 @@ class Settlement:
         if self.closed:
             return
         self.closed = True
-        if served_by is not None:
-            self.call.lap("stream")
+        self._lapped(served=served_by is not None)
         cost: int | None = None
         if served_by is not None:
             usage, cost = self._parts[len(self.attempts)] = self._spent(
@@ -185,6 +184,15 @@ class Settlement:
             self.telemetry.note(
                 self.call.watch, served_by.provider if served_by is not None else None, outcome
             )
+
+    def _lapped(self, *, served: bool) -> None:
+        """Say what the request was at when it ended."""
+        if served:
+            self.call.lap("stream")
+        elif self.attempts:
+            self.call.lap("connect")
+        elif self.call.watch is not None:
+            self.call.watch.skip()  # it was refused, or waited for somebody else's answer
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt

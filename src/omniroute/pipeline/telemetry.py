@@ -9,8 +9,8 @@ from msgspec import Struct
 
 Phase: TypeAlias = Literal["parse", "policy", "resolve", "connect", "stream", "finalize"]
 """`parse` reads the body, `policy` admits, looks for a kept answer and sets money aside, `resolve`
-plans, `connect` lasts until an upstream has answered, `stream` until its answer is complete,
-`finalize` writes down. A phase that a request did not have is not in its laps."""
+plans, `connect` lasts until an upstream has answered or all have failed, `stream` until the answer
+is complete, `finalize` writes down. A phase that a request did not have is not in its laps."""
 
 MOST_SAMPLES = 1_000
 
@@ -36,6 +36,10 @@ class Stopwatch:
         now = self._clock()
         self.laps[phase] = self.laps.get(phase, 0) + now - self._last
         self._last = now
+
+    def skip(self) -> None:
+        """What has passed since the last lap counts in the total and belongs to no phase."""
+        self._last = self._clock()
 
     @property
     def total_s(self) -> float:

@@ -207,7 +207,7 @@ async def test_telemetry_sums_up_the_newest_requests(site: OpenSite) -> None:
         "policy": 4,
         "parse": 4,
         "resolve": 3,
-        "connect": 2,
+        "connect": 3,
         "stream": 2,
         "finalize": 4,
     }

@@ -1,8 +1,10 @@
 """Every phase of a request gets the time it took, on a clock that moves only when told."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from tests.omniroute.conftest import Answer, Bench, Build, chat_call
 from tests.omniroute.pipeline.test_chat import STREAM, WHOLE, WORLD, error
@@ -95,7 +97,21 @@ async def test_who_gets_no_answer_is_counted_and_has_no_phase_that_did_not_happe
         None,
     )
     assert set(refused.laps) == {"policy", "finalize"}
-    assert not {"connect", "stream"} & set(failed.laps)
+    assert laps(failed)["connect"] == 30 * len(made.gate.asked) > 0
+    assert "stream" not in failed.laps
+
+
+async def test_waiting_for_somebody_elses_answer_is_no_phase(bench: Build) -> None:
+    made = slow_bench(bench)
+    call = chat_call("one/x")
+    call = dataclasses.replace(call, request=msgspec.structs.replace(call.request, temperature=0))
+    for _ in range(2):
+        await made.pipeline.complete(call)
+        made.clock[0] += 5
+    first, second = samples(made)
+    assert len(made.gate.asked) == 1
+    assert (first.provider, second.provider) == ("one-one", None)
+    assert laps(second) == {"finalize": 0}
 
 
 def test_only_the_newest_are_kept_and_only_those_of_the_window_given() -> None:
