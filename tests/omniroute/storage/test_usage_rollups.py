@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 from alembic import command
@@ -132,6 +133,26 @@ async def test_sums_are_those_of_the_rows_however_often_they_are_delivered(
         everything = await work.rollups.sums(None)
     assert sum(row.requests for row in everything) == sum(bool(rows) for rows in told)
     assert sum(row.attempts for row in everything) == sum(len(rows) for rows in told)
+
+
+async def test_processes_that_write_at_once_lose_nothing(database: Database) -> None:
+    hours = [START_MS, START_MS + HOUR_MS, START_MS + 2 * HOUR_MS]
+
+    async def drain(process: str) -> None:
+        for n in range(5):
+            request = f"{process}-{n}"
+            order = hours if process == "p0" else hours[::-1]
+            rows = [attempt(request, m, at, input_tokens=1) for m, at in enumerate(order, 1)]
+            await sql_sink(database)([finished(request, rows)])
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for n in range(3):
+                group.start_soon(drain, f"p{n}")
+    async with database.reading() as work:
+        (row,) = by_grain(await work.rollups.sums(None))
+        assert [row] == by_grain(await work.rollups.raw_sums(0, END_MS))
+    assert (row.requests, row.attempts, row.prompt_tokens) == (15, 45, 45)
 
 
 async def test_rows_of_earlier_versions_are_added_up_by_the_migration(
