@@ -17,7 +17,8 @@ from omniroute.routing.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
-from omniroute.storage.records import Connection
+from omniroute.storage.records import Connection, SyncedPrices
+from omniroute.upstream.price_lists import PriceLists
 
 
 class Configuration:
@@ -44,6 +45,7 @@ class Configuration:
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
+        self._synced = SyncedPrices()
         self._watchers: list[Callable[[Snapshot], None]] = []
 
     def watch(self, seen: Callable[[Snapshot], None]) -> None:
@@ -62,6 +64,7 @@ class Configuration:
         async with self._database.reading() as work:
             stored = await work.connections.list()
             taken = {(row.provider, row.api_key) for row in stored}
+            self._synced = await work.synced_prices.read(self._synced)
             fresh = [row for row in self.found if (row.provider, row.api_key) not in taken]
             self._snapshot = build_snapshot(
                 version=await work.settings.version(),
@@ -75,6 +78,7 @@ class Configuration:
                 custom_models=await work.model_names.custom_models(),
                 budgets=await work.budgets.list(),
                 stated_prices=await work.prices.stated(),
+                synced_prices=self._synced,
                 spellings=self.spellings,
                 fitness=self._fitness,
             )
@@ -110,6 +114,7 @@ class Engine:
     chat: ChatPipeline
     quota_desk: QuotaDesk
     quota_watch: QuotaWatch
+    price_lists: PriceLists
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]

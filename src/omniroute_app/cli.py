@@ -151,6 +151,28 @@ def replay(
     _asking(url, key, as_json=json).replay(request_id, against)
 
 
+prices = App(name="prices", help="What models cost, as a running gateway knows it.")
+app.command(prices)
+
+
+@prices.command
+def sync(
+    *,
+    source: Annotated[
+        list[Literal["litellm", "modelsDev"]] | None,
+        Parameter(help="Which list; may be given again. Default: those of PRICING_SYNC_SOURCES."),
+    ] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative=(), help="Show what the lists say and keep nothing.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Ask public price lists for prices. What operators have stated holds against them."""
+    _asking(url, key, as_json=json).sync_prices(source, dry_run=dry_run)
+
+
 def _asking(url: str | None, key: str | None, *, as_json: bool) -> "Asking":
     from omniroute_app.decisions import Asking
     from omniroute_app.settings import load_settings

@@ -1,7 +1,7 @@
-"""`omniroute route ...`: what a running gateway says about its decisions, on the terminal."""
+"""`omniroute route ...` and `omniroute prices ...`: asks a running gateway, on the terminal."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -40,6 +40,12 @@ class Asking:
         found = self._ask("GET", f"/api/routes/{request_id}/replay?against={against}")
         self._print(found, lambda: found["text"])
 
+    def sync_prices(self, sources: Sequence[str] | None, *, dry_run: bool) -> None:
+        """Prices from public lists."""
+        body = {"dryRun": dry_run, **({"sources": list(sources)} if sources else {})}
+        found = self._ask("POST", "/api/pricing/sync", body)
+        self._print(found, lambda: synced(found))
+
     def _print(self, found: dict[str, Any], told: Callable[[], str]) -> None:
         self._say(json.dumps(found, indent=2) if self._as_json else told())
 
@@ -56,6 +62,16 @@ class Asking:
             said = found.get("error", found)
             raise InvalidRequest(said["message"] if isinstance(said, dict) else str(said))
         return found
+
+
+def synced(found: dict[str, Any]) -> str:
+    """What came of a price sync."""
+    kept = "Nothing is kept" if found["dryRun"] else "In force from now on"
+    told = (
+        f"{found['modelCount']} prices at {found['providerCount']} providers "
+        f"from {found['source']}. {kept}."
+    )
+    return "\n".join([told, *found.get("warnings", ())])
 
 
 def simulated(found: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ _FALSE = frozenset({"false", "0", "no", "off", ""})
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything the composition root reads from outside. Times are milliseconds, 0 is off."""
+    """Everything the composition root reads from outside. Times are milliseconds where a name does
+    not say otherwise, 0 is off."""
 
     data_dir: Path
     database_url: str | None = None
@@ -53,6 +54,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     breaker_local_reset_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 15_000
     protect_api_keys: bool | None = None
     queue_max_wait_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 120_000
+    pricing_sync_enabled: bool = False
+    pricing_sync_sources: str = "litellm"
+    pricing_sync_interval_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
+    models_dev_sync_interval_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
+    pricing_sync_litellm_url: str | None = None
+    pricing_sync_models_dev_url: str | None = None
     log_level: str = "warning"
     log_format: str = "text"
     model_spellings: bool = True
@@ -190,6 +197,25 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "queue_max_wait_ms": Variable(
         ("RATE_LIMIT_MAX_WAIT_MS",), "Longest wait in the request queue of an account."
+    ),
+    "pricing_sync_enabled": Variable(
+        ("PRICING_SYNC_ENABLED",), "Ask public price lists for prices, again and again."
+    ),
+    "pricing_sync_sources": Variable(
+        ("PRICING_SYNC_SOURCES",),
+        "Which lists, by comma: `litellm`, `modelsDev`. Where both know a price, models.dev holds.",
+    ),
+    "pricing_sync_interval_s": Variable(
+        ("PRICING_SYNC_INTERVAL",), "Seconds between two looks at LiteLLM's list."
+    ),
+    "models_dev_sync_interval_s": Variable(
+        ("MODELS_DEV_SYNC_INTERVAL",), "Seconds between two looks at models.dev."
+    ),
+    "pricing_sync_litellm_url": Variable(
+        ("PRICING_SYNC_LITELLM_URL",), "Where LiteLLM's list is, instead of its own place."
+    ),
+    "pricing_sync_models_dev_url": Variable(
+        ("PRICING_SYNC_MODELS_DEV_URL",), "Where the list of models.dev is, instead of its place."
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),

@@ -8,8 +8,10 @@ from functools import partial
 
 from omniroute import __version__
 from omniroute.catalog.fitness import from_file
+from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
+from omniroute.errors import InvalidRequest
 from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
@@ -27,6 +29,7 @@ from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.measured import MOST_RESTORED, WINDOW_MS
@@ -52,9 +55,10 @@ from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.gate import Gate
+from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
 from omniroute_app.discovery import accounts_from_environment, local_servers
-from omniroute_app.settings import Settings
+from omniroute_app.settings import Settings, listed
 
 
 @asynccontextmanager
@@ -151,6 +155,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 recall=Recall(now_ms),
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,
+                telemetry=Telemetry(now_ms),
                 gate=gate,
                 demo=demo,
                 credentials=credentials,
@@ -165,6 +170,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             ),
             quota_desk=desk,
             quota_watch=watch,
+            price_lists=_price_lists(settings, gate),
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),
             new_api_key=partial(
@@ -184,6 +190,31 @@ def _allow_private(settings: Settings) -> bool:
     # Whoever can configure a loopback gateway can reach this network without it.
     told = settings.allow_private_provider_urls
     return settings.is_loopback_bind if told is None else told
+
+
+def _price_lists(settings: Settings, gate: Gate) -> PriceLists:
+    chosen = tuple(dict.fromkeys(listed(settings.pricing_sync_sources)))
+    sources = tuple(name for name in SOURCES if name in chosen)
+    if len(sources) != len(chosen) or not sources:
+        raise InvalidRequest(
+            f"PRICING_SYNC_SOURCES must be one or more of {', '.join(SOURCES)}, by comma.",
+            param="PRICING_SYNC_SOURCES",
+        )
+    urls: dict[SourceId, str | None] = {
+        "litellm": settings.pricing_sync_litellm_url,
+        "modelsDev": settings.pricing_sync_models_dev_url,
+    }
+    return PriceLists(
+        gate=gate,
+        enabled=settings.pricing_sync_enabled,
+        sources=sources,
+        interval_s={
+            "litellm": settings.pricing_sync_interval_s,
+            "modelsDev": settings.models_dev_sync_interval_s,
+        },
+        urls={name: url for name, url in urls.items() if url is not None},
+        allow_private=_allow_private(settings),
+    )
 
 
 def _cache_limits(settings: Settings) -> CacheLimits:

@@ -21,6 +21,7 @@ from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import ResponseCache
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.policy import Policy
@@ -111,6 +112,7 @@ def build_bench(
     policy = Policy(lambda: world, Defaults())
     quotas = Quotas(lambda: clock[0], policy.quota_rules)
     live = Live.fresh(lambda: clock[0], Health(lambda: clock[0]), quotas)
+    telemetry = Telemetry(lambda: clock[0], lambda: clock[0] / 1000)
     ledger, gate = Ledger(lambda: clock[0]), Script(answers)
     demo, credentials = DemoSender(sleep), Credentials(gate, lambda: clock[0])
     desk = QuotaDesk(lambda: world, quotas, Asking(gate, demo, credentials, True), lambda: clock[0])
@@ -121,6 +123,7 @@ def build_bench(
         recall=Recall(lambda: clock[0]),
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,
+        telemetry=telemetry,
         gate=gate,
         demo=demo,
         credentials=credentials,

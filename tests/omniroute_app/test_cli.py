@@ -4,7 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -37,6 +41,8 @@ def omniroute(
         "route simulate",
         "route explain",
         "route replay",
+        "prices",
+        "prices sync",
     ],
 )
 def test_help_teaches(command: str) -> None:
@@ -63,6 +69,46 @@ def test_decisions_on_the_terminal(gateway: Gateway) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@contextmanager
+def price_list(document: object) -> Iterator[str]:
+    """A server that answers everything with a document; its address."""
+    body = json.dumps(document).encode()
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Tests are quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_prices_are_synced_from_the_terminal(tmp_path: Path) -> None:
+    document = {"gpt-5": {"litellm_provider": "openai", "input_cost_per_token": 1e-06}, "bad": 1}
+    with price_list(document) as address:
+        environ = {"PRICING_SYNC_LITELLM_URL": address, "PRICING_SYNC_MODELS_DEV_URL": address}
+        with Gateway(tmp_path, environ=environ) as process:
+            where = ("--url", process.url)
+            shown = omniroute("prices", "sync", "--dry-run", *where)
+            kept = omniroute("prices", "sync", "--source", "litellm", "--json", *where)
+            failed = omniroute("prices", "sync", "--source", "modelsDev", *where)
+    assert shown.stdout.splitlines() == [
+        "1 prices at 1 providers from litellm. Nothing is kept.",
+        "litellm: 1 entries could not be read and were skipped",
+    ]
+    assert json.loads(kept.stdout)["modelCount"] == 1
+    assert (failed.returncode, failed.stderr) == (
+        2,
+        "omniroute: What modelsDev sent has no price in it.\n",
+    )
+
+
 REFUSALS = {
     "an open bind without a key": (
         ["serve", "--host", "0.0.0.0", "--port", "0"],
@@ -78,6 +124,12 @@ REFUSALS = {
         "postgresql://",
     ),
     "no gateway to talk to": (["demo", "--url", "http://127.0.0.1:9"], {}, "Start one with"),
+    "no gateway to sync prices": (
+        ["prices", "sync", "--url", "http://127.0.0.1:9"],
+        {},
+        "Start one with",
+    ),
+    "a price list nobody knows": (["serve"], {"PRICING_SYNC_SOURCES": "rumours"}, "modelsDev"),
     "no gateway to explain": (
         ["route", "explain", "x", "--url", "http://127.0.0.1:9"],
         {},

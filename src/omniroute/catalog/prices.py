@@ -74,15 +74,27 @@ FREE = Price(
 """For models that run on the user's own machine."""
 
 
+_EFFORTS = ("-xhigh", "-high", "-medium", "-low", "-none")
+
+
+@lru_cache(maxsize=4096)
+def price_names(model: str) -> tuple[str, ...]:
+    """The names a model's price may stand under, best first: its own, its last path segment, and
+    that without an effort at its end. Source: 05 §10.1."""
+    last = model.rsplit("/", 1)[-1]
+    effort = next((one for one in _EFFORTS if last.endswith(one)), "")
+    return tuple(dict.fromkeys((model, last, last.removesuffix(effort))))
+
+
 @lru_cache(maxsize=4096)
 def price_of(table: str | None, model: str) -> Price | None:
     """The price of `model` in genai-prices' provider `table`; None when nobody states one.
 
-    A date-stamped or vendor-prefixed id falls back to its last path segment (05 §10.1).
+    See `price_names` for the names it may stand under.
     """
     if table is None:
         return None
-    for name in dict.fromkeys((model, model.rsplit("/", 1)[-1])):
+    for name in price_names(model):
         try:
             _, found = get_snapshot().find_provider_model(name, None, table, None)
         except LookupError:

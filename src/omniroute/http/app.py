@@ -42,7 +42,9 @@ from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.token_routes import count_tokens_route
+from omniroute.http.usage_routes import USAGE
 from omniroute.operations.background import BackgroundResponses
+from omniroute.operations.price_keeper import PriceKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +76,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
     surface = ChatSurface(engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s)
     background = BackgroundResponses(engine)
     return Litestar(
-        lifespan=[lambda _: background.lifespan()],
+        lifespan=[lambda _: background.lifespan(), lambda _: PriceKeeper(engine).lifespan()],
         route_handlers=[
             chat_router(surface),
             gemini_router(surface),
@@ -92,6 +94,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *SHAPING,
             *QUOTAS,
             *RESILIENCE,
+            *USAGE,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

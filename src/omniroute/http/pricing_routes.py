@@ -4,11 +4,20 @@ from typing import Annotated
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
+from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import delete, get, patch, post
-from omniroute.operations import pricing
+from omniroute.operations import pricing, pricing_sync
 from omniroute.operations.pricing import PriceMap, Prices, PricingView
+from omniroute.operations.pricing_sync import SyncInput, SyncResult, SyncStatus
+
+
+class SyncCleared(Struct, frozen=True):
+    """They are forgotten."""
+
+    success: bool = True
+
 
 WithSources = Annotated[int, QueryParameter(name="includeSources")]
 Named = Annotated[str | None, QueryParameter()]
@@ -53,11 +62,35 @@ async def default_pricing(engine: TheEngine, operator: Operator) -> Prices:
     return await pricing.default_pricing(engine, operator)
 
 
+@get("/api/pricing/sync", tags=["Pricing"], operation_id="pricing_sync_status")
+async def sync_status(engine: TheEngine, operator: Operator) -> SyncStatus:
+    """How the prices from public lists stand."""
+    return await pricing_sync.sync_status(engine, operator)
+
+
+@post("/api/pricing/sync", status_code=200, tags=["Pricing"], operation_id="sync_pricing")
+async def sync_prices(
+    engine: TheEngine, operator: Operator, data: JSONBody[SyncInput]
+) -> SyncResult:
+    """Ask public lists for prices; what operators have stated holds against them."""
+    return await pricing_sync.sync_prices(engine, operator, data)
+
+
+@delete("/api/pricing/sync", status_code=200, tags=["Pricing"], operation_id="clear_synced_pricing")
+async def clear_synced(engine: TheEngine, operator: Operator) -> SyncCleared:
+    """Forget the prices from public lists."""
+    await pricing_sync.clear_synced_prices(engine, operator)
+    return SyncCleared()
+
+
 PRICING: tuple[HTTPRouteHandler, ...] = (
     get_pricing,
     state_pricing,
     post_pricing,
     reset_pricing,
     default_pricing,
+    sync_status,
+    sync_prices,
+    clear_synced,
 )
 """Every route about prices."""

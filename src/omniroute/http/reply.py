@@ -143,10 +143,13 @@ class ChatResponse(ASGIResponse):
     ) -> None:
         engine = self._surface.engine
         headers = self._request_headers
+        watch = engine.chat.telemetry.watch()
         caller = self._surface.caller_of(scope)
+        watch.lap("policy")
         request = self._client.decode_request(self._request_body)
         if self._amend is not None:
             request = self._amend(request)
+        watch.lap("parse")
         streaming = request.stream
         if streaming is None:
             streaming = "text/event-stream" in headers.get("accept", "")
@@ -160,6 +163,7 @@ class ChatResponse(ASGIResponse):
             pinned_connection=headers.get("x-omniroute-connection"),
             path=scope["path"],
             deadline_ms=deadline_ms(headers, engine.now_ms()),
+            watch=watch,
         )
         if streaming:
             answer = await chat.stream_bytes(engine, call)

@@ -187,8 +187,5 @@ def _summed(texts: Sequence[str], strategy: str) -> ComboMetricsView:
 
 def _target(trace: RouteTrace, attempt: AttemptTrace) -> tuple[str, str | None]:
     """The path of steps that led to an attempt."""
-    place = attempt.provider, attempt.connection, attempt.model
-    for row in trace.plan.candidates if trace.plan is not None else ():
-        if row.place == place:
-            return row.key, row.step
-    return f"{attempt.provider}/{attempt.model}", None
+    row = trace.planned(attempt)
+    return (row.key, row.step) if row is not None else (f"{attempt.provider}/{attempt.model}", None)

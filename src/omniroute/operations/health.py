@@ -162,13 +162,21 @@ async def _storage_state(engine: Engine) -> str:
 
 
 def _memory() -> MemoryUsage:
+    return MemoryUsage(resident_bytes(), _peak_bytes())
+
+
+def _peak_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes() -> int:
+    """The resident set of this process; its peak where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
-        return MemoryUsage(peak_bytes, peak_bytes)
-    return MemoryUsage(pages * resource.getpagesize(), peak_bytes)
+        return _peak_bytes()
+    return pages * resource.getpagesize()
 
 
 def _duration(ms: int) -> str:

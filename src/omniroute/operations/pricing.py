@@ -7,13 +7,17 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from omniroute.caller import Caller
 from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
-from omniroute.catalog.overrides import StatedPrice, told
+from omniroute.catalog.overrides import StatedPrice, merged_price, named_price, told
 from omniroute.catalog.prices import Price
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
+from omniroute.routing.snapshot import Snapshot
 
 Prices: TypeAlias = dict[str, dict[str, dict[str, float]]]
 """USD per million tokens, by provider and model."""
+
+PriceOrigin: TypeAlias = Literal["default", "litellm", "modelsDev", "user"]
+"""Who has the last word on a price: the build, a price list, or an operator."""
 
 PriceMap: TypeAlias = dict[
     Annotated[str, Meta(min_length=1, max_length=200)],
@@ -25,25 +29,39 @@ class PricingView(Struct, frozen=True, kw_only=True, rename="camel"):
     """Prices, and where each comes from when that was asked."""
 
     pricing: Prices
-    source_map: dict[str, dict[str, Literal["default", "user"]]] | UnsetType = UNSET
+    source_map: dict[str, dict[str, PriceOrigin]] | UnsetType = UNSET
 
 
 async def pricing(engine: Engine, caller: Caller) -> PricingView:
     """What every known model costs, with who says so."""
     prices: Prices = {}
-    sources: dict[str, dict[str, Literal["default", "user"]]] = {}
+    sources: dict[str, dict[str, PriceOrigin]] = {}
     snapshot = engine.snapshot
     for provider in snapshot.providers:
-        stated = snapshot.stated_prices.get(provider, {})
-        for model in dict.fromkeys([*(one.id for one in known_models(provider)), *stated]):
+        for model in _priced_models(snapshot, provider):
             price = snapshot.price(provider, model)
             if price is not None:
                 prices.setdefault(provider, {})[model] = told(price)
-                source: Literal["default", "user"] = (
-                    "user" if model.lower() in stated else "default"
-                )
-                sources.setdefault(provider, {})[model] = source
+                sources.setdefault(provider, {})[model] = _origin(snapshot, provider, model)
     return PricingView(pricing=prices, source_map=sources)
+
+
+def _priced_models(snapshot: Snapshot, provider: str) -> list[str]:
+    """Every model of a provider somebody states a price of, each once, whatever its case."""
+    found = {model.id.lower(): model.id for model in known_models(provider)}
+    for stated in (snapshot.synced_prices.merged, snapshot.stated_prices):
+        for model in stated.get(provider, ()):
+            found.setdefault(model, model)
+    return list(found.values())
+
+
+def _origin(snapshot: Snapshot, provider: str, model: str) -> PriceOrigin:
+    """Who has the last word on a price."""
+    if named_price(snapshot.stated_prices.get(provider), model) is not None:
+        return "user"
+    layers = snapshot.synced_prices.layers
+    says = [name for name, rows in layers.items() if named_price(rows.get(provider), model)]
+    return says[-1] if says else "default"
 
 
 async def default_pricing(engine: Engine, caller: Caller) -> Prices:
@@ -74,7 +92,7 @@ async def state_prices(engine: Engine, caller: Caller, written: PriceMap) -> Pri
             provider = _provider(engine, named)
             known = stated.setdefault(provider, {})
             for model, price in models.items():
-                known[model.lower()] = _merged(known.get(model.lower()), price)
+                known[model.lower()] = merged_price(known.get(model.lower()), price)
             await work.prices.save(provider, known)
     return {name: dict(models) for name, models in engine.snapshot.stated_prices.items()}
 
@@ -97,16 +115,6 @@ async def reset_prices(
             kept.pop((model or "").lower(), None)
             await work.prices.save(name, kept)
     return await pricing(engine, caller)
-
-
-def _merged(old: StatedPrice | None, new: StatedPrice) -> StatedPrice:
-    if old is None:
-        return new
-    fields = {
-        name: value if (value := getattr(new, name)) is not UNSET else getattr(old, name)
-        for name in StatedPrice.__struct_fields__
-    }
-    return StatedPrice(**fields)
 
 
 def _provider(engine: Engine, named: str) -> str:

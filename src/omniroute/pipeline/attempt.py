@@ -212,6 +212,7 @@ async def _send(
         finally:
             await response.aclose()
     to.turnstile.learn(response.status, response.headers, None)
+    call.lap("connect")
     return response
 
 

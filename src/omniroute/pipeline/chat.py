@@ -38,6 +38,7 @@ from omniroute.pipeline.seam import Committed, SeamedFlow
 from omniroute.pipeline.settlement import Record, Settlement, head_of
 from omniroute.pipeline.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.streaming import FlowFor, Streaming
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
 from omniroute.pipeline.walk import walk_of
 from omniroute.routing.live import Live
@@ -65,6 +66,7 @@ class ChatPipeline:
     recall: Recall
     answers: Answers
     record: Record
+    telemetry: Telemetry
     gate: Sender
     demo: Sender
     credentials: Credentials
@@ -311,8 +313,15 @@ class ChatPipeline:
         return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.relay, self.keys)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
+        timed = call if call.watch is not None else replace(call, watch=self.telemetry.watch())
         return Settlement(
-            call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
+            timed,
+            stream,
+            self.now_ms,
+            self.record,
+            self.ledger,
+            snapshot=self.snapshot(),
+            telemetry=self.telemetry,
         )
 
     def _endpoint(

@@ -118,6 +118,7 @@ class Delivery(Generic[OutT]):
         if self.resume is None:
             return None
         broken, place = self.begun, len(self.books.attempts)
+        self.books.call.lap("stream")
         await broken.response.aclose()
         found = await self.resume(broken)
         if found is None:

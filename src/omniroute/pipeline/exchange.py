@@ -10,6 +10,7 @@ from omniroute.chat import ChatReply, ChatRequest, Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.carried import holds_foreign
 from omniroute.dialects.codec import ClientCodec
+from omniroute.pipeline.telemetry import Phase, Stopwatch
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import AttemptTrace, Change
@@ -27,6 +28,7 @@ class ChatCall:
     the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
     ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `changes` is
     what the gateway has changed in the request, `routed_model` where a rule sends it instead.
+    `watch` runs since its door got it, where the door looked at the time.
     """
 
     request_id: str
@@ -43,6 +45,7 @@ class ChatCall:
     deadline_ms: int | None = None
     changes: tuple[Change, ...] = ()
     routed_model: str | None = None
+    watch: Stopwatch | None = field(default=None, compare=False)
 
     @property
     def model(self) -> str:
@@ -52,6 +55,11 @@ class ChatCall:
     def left_ms(self, now_ms: int) -> int | None:
         """How long the caller still waits, at least 0; None for any time."""
         return None if self.deadline_ms is None else max(0, self.deadline_ms - now_ms)
+
+    def lap(self, phase: Phase) -> None:
+        """A phase is over."""
+        if self.watch is not None:
+            self.watch.lap(phase)
 
     @property
     def dialect(self) -> Dialect | None:

@@ -95,6 +95,7 @@ class Planning:
             OmniRouteError: as for `dry`, or nothing can be tried.
         """
         patience = self.patience()
+        books.call.lap("policy")
         for _ in range(patience.retries):
             made = await self._taken(books)
             wait_ms = None if made.candidates else recovery_ms(made)
@@ -112,6 +113,7 @@ class Planning:
             made = await self._taken(books)
         if not made.candidates:
             raise refusal(made, books.snapshot)
+        books.call.lap("resolve")
         return made
 
     async def _taken(self, books: Settlement) -> Plan:

@@ -48,6 +48,7 @@ async def reserve(books: Settlement, made: Plan) -> Plan:
         need = need_of(call.request, [FREE])
         held = await books.ledger.reserve(call.caller.owner, need, budgets)
     books.reservation = held
+    call.lap("policy")
     if held.max_tokens is not None:
         # The upstream itself keeps to what is left.
         most = max(1, held.max_tokens // max(1, call.request.n))

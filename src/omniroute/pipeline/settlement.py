@@ -10,10 +10,12 @@ import msgspec
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.pipeline.call_record import call_row
 from omniroute.pipeline.estimate import need_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.plan import Plan
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.snapshot import Snapshot
@@ -40,6 +42,7 @@ class Settlement:
     record: Record
     ledger: Ledger
     snapshot: Snapshot
+    telemetry: Telemetry
     receipt: Receipt = field(default_factory=Receipt)
     plan: Plan | None = None
     reservation: Reservation | None = None
@@ -89,6 +92,7 @@ class Settlement:
                 retry_after_ms=failure.retry_after_ms if failure else None,
                 continues_at=continues_at,
                 key=key,
+                dialect=dialect,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),
             )
@@ -172,6 +176,7 @@ class Settlement:
         if self.closed:
             return
         self.closed = True
+        self._lapped(served=served_by is not None)
         cost: int | None = None
         if served_by is not None:
             usage, cost = self._parts[len(self.attempts)] = self._spent(
@@ -184,11 +189,25 @@ class Settlement:
         charges: tuple[SpentCharge, ...] = ()
         if self.reservation is not None:
             charges = self.ledger.settle(self.reservation, cost or 0)
-        finished = self._finished(outcome, served_by, cost, error)
+        finished = self._finished(outcome, served_by, usage, cost, error)
         self.record(msgspec.structs.replace(finished, charges=charges))
         if outcome == "completed":
             for told in self.on_completed:
                 told()
+        if self.call.watch is not None:
+            self.call.watch.lap("finalize")
+            self.telemetry.note(
+                self.call.watch, served_by.provider if served_by is not None else None, outcome
+            )
+
+    def _lapped(self, *, served: bool) -> None:
+        """Say what the request was at when it ended."""
+        if served:
+            self.call.lap("stream")
+        elif self.attempts:
+            self.call.lap("connect")
+        elif self.call.watch is not None:
+            self.call.watch.skip()  # it was refused, or waited for somebody else's answer
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt
@@ -204,6 +223,7 @@ class Settlement:
         self,
         outcome: str,
         served_by: Candidate | None,
+        usage: Usage | None,
         cost: int | None,
         error: str | None,
     ) -> FinishedRequest:
@@ -255,7 +275,8 @@ class Settlement:
             data=msgspec.json.encode(trace).decode(),
         )
         rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
-        return FinishedRequest(trace=row, usage=rows)
+        used = [part for part, _ in self._parts.values()] or ([usage] if usage else [])
+        return FinishedRequest(trace=row, usage=rows, call=call_row(call, trace, used))
 
     def _usage_row(self, attempt: AttemptTrace) -> UsageRow:
         spent, cost = self._parts.get(attempt.number, (Usage(), None))

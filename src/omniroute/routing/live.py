@@ -82,13 +82,13 @@ class Live:
     def began(self, candidate: Candidate, combo: str | None) -> None:
         """An attempt starts."""
         self.health.begin(candidate.provider)
-        self.rotation.began(candidate.connection)
+        self.rotation.began(candidate.place)
         if combo is not None:
             self.measured.asked(combo, f"{candidate.provider}/{candidate.model}")
 
     def ended(self, candidate: Candidate) -> None:
         """An attempt is over, answer read and all."""
-        self.rotation.ended(candidate.connection)
+        self.rotation.ended(candidate.place)
 
     def delivered(
         self, candidate: Candidate, made: Plan, session: str | None, latency_ms: int

@@ -1,10 +1,10 @@
 """What was measured of targets and combos: success, latency, how often, who answered last."""
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from statistics import fmean, pstdev
 
+from omniroute.routing.percentile import percentile
 from omniroute.routing.targets import LastGood, Performance
 from omniroute.storage.records import UsageRow
 
@@ -107,6 +107,6 @@ class Measured:
             samples=len(samples),
             success_rate=success_rate,
             avg_latency_ms=fmean(good),
-            p95_latency_ms=good[math.ceil(0.95 * len(good)) - 1],
+            p95_latency_ms=percentile(good, 95),
             latency_stddev_ms=pstdev(good),
         )

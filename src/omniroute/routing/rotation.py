@@ -1,8 +1,12 @@
 """Whose turn it is: counters of combos and the use of accounts, advanced by real requests only."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TypeVar
 
-from omniroute.routing.targets import AccountUse
+from omniroute.routing.targets import AccountUse, Place
+
+KeyT = TypeVar("KeyT", str, Place)
 
 MOST_COUNTERS = 10_000
 _NEVER = AccountUse()
@@ -15,6 +19,7 @@ class Rotation:
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._uses: dict[str, AccountUse] = {}
         self._in_flight: dict[str, int] = {}
+        self._busy: dict[Place, int] = {}
         self._latest: dict[str, str] = {}
 
     def turn(self, counter: str) -> int:
@@ -43,14 +48,26 @@ class Rotation:
         """Requests an account is busy with."""
         return self._in_flight.get(connection, 0)
 
-    def began(self, connection: str) -> None:
-        """An account is busy with one more request."""
-        self._in_flight[connection] = self.in_flight(connection) + 1
+    @property
+    def busy(self) -> Mapping[Place, int]:
+        """Requests under way, by provider, account and model."""
+        return self._busy
 
-    def ended(self, connection: str) -> None:
+    def began(self, place: Place) -> None:
+        """An account is busy with one more request."""
+        _, connection, _ = place
+        self._in_flight[connection] = self.in_flight(connection) + 1
+        self._busy[place] = self._busy.get(place, 0) + 1
+
+    def ended(self, place: Place) -> None:
         """An account is done with a request."""
-        left = self.in_flight(connection) - 1
-        if left > 0:
-            self._in_flight[connection] = left
-        else:
-            self._in_flight.pop(connection, None)
+        _one_less(self._in_flight, place[1])
+        _one_less(self._busy, place)
+
+
+def _one_less(counts: dict[KeyT, int], key: KeyT) -> None:
+    left = counts.get(key, 0) - 1
+    if left > 0:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

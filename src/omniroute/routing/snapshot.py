@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING
 from omniroute.catalog.fitness import Fitness, shipped
 from omniroute.catalog.models import default_model, known_models, providers_by_model
-from omniroute.catalog.overrides import Stated, priced
+from omniroute.catalog.overrides import Stated, named_price, priced, refreshed
 from omniroute.catalog.prices import FREE, Price, price_of
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
@@ -26,6 +26,7 @@ from omniroute.storage.records import (
     CustomModel,
     ModelMapping,
     ProviderNode,
+    SyncedPrices,
 )
 from omniroute.upstream.google import project_of
 
@@ -105,6 +106,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     stated_prices: Stated = {}
     shaping: Shaping = Shaping()
     keeps_conversations: bool = False
+    synced_prices: SyncedPrices = SyncedPrices()
 
     def provider_named(self, name: str) -> str | None:
         """The id of a provider or node by its prefix, alias or id; None for no such thing."""
@@ -123,15 +125,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def price(self, provider: str, model: str) -> Price | None:
         """What a model costs; free on the user's own machine, None when nobody states a price."""
         base = self.built_in_price(provider, model)
-        models = self.stated_prices.get(provider)
-        if models is None:
-            return base
-        name = model.lower()
-        stated = models.get(name) or models.get(name.rsplit("/", 1)[-1])
+        synced = named_price(self.synced_prices.merged.get(provider), model)
+        if synced is not None:
+            base = refreshed(base, synced)
+        stated = named_price(self.stated_prices.get(provider), model)
         return base if stated is None else priced(base, stated)
 
     def built_in_price(self, provider: str, model: str) -> Price | None:
-        """The same, before operators had their say."""
+        """The same, before price lists and operators had their say."""
         row = self.providers[provider]
         if row.in_process or row.probe_port is not None:
             return FREE
@@ -197,6 +198,7 @@ def build_snapshot(
     fitness: Fitness | None = None,
     budgets: Iterable[BudgetRow] = (),
     stated_prices: Stated | None = None,
+    synced_prices: SyncedPrices | None = None,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
@@ -242,6 +244,7 @@ def build_snapshot(
         stated_prices=stated_prices or {},
         shaping=shaping_of(in_force),
         keeps_conversations=any(combo.context_cache_protection for combo in named.values()),
+        synced_prices=synced_prices or SyncedPrices(),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from omniroute.routing.plan import Plan
+from omniroute.routing.targets import Candidate
 
 
 class Change(Struct, frozen=True):
@@ -17,7 +18,8 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
 
     `left_behind` is what the request held for another provider and this one was not sent.
     `continues_at` is how many characters of the answer earlier targets had given. `key` is the
-    place of the key that was sent, of several the account has; 0 is its first.
+    place of the key that was sent, of several the account has; 0 is its first. `dialect` is what
+    the provider was spoken to in.
     """
 
     number: int
@@ -37,6 +39,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     left_behind: tuple[str, ...] = ()
     continues_at: int | None = None
     key: int | None = None
+    dialect: str | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):
@@ -75,3 +78,9 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     source: str = "upstream"
     cache: str | None = None
     changes: tuple[Change, ...] = ()
+
+    def planned(self, attempt: AttemptTrace) -> Candidate | None:
+        """The candidate of the plan that an attempt was made for."""
+        place = attempt.provider, attempt.connection, attempt.model
+        candidates = self.plan.candidates if self.plan is not None else ()
+        return next((row for row in candidates if row.place == place), None)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omniroute.storage.audit import AuditRepository
 from omniroute.storage.budgets import BudgetRepository, LeaseRepository
+from omniroute.storage.call_logs import CallLogRepository
 from omniroute.storage.combos import ComboRepository
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
@@ -26,9 +27,11 @@ from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.settings import SettingsRepository
+from omniroute.storage.synced_prices import SyncedPriceRepository
 from omniroute.storage.tasks import TaskRepository
 from omniroute.storage.traces import TraceRepository
 from omniroute.storage.usage import UsageRepository
+from omniroute.storage.usage_rollups import RollupRepository
 
 
 class Work:
@@ -43,13 +46,16 @@ class Work:
         self.model_names = ModelNameRepository(connection)
         self.mappings = MappingRepository(connection)
         self.usage = UsageRepository(connection)
+        self.rollups = RollupRepository(connection)
         self.traces = TraceRepository(connection)
+        self.calls = CallLogRepository(connection)
         self.audit = AuditRepository(connection)
         self.tasks = TaskRepository(connection)
         self.responses = ResponseRepository(connection)
         self.handoffs = HandoffRepository(connection)
         self.response_cache = ResponseCacheRepository(connection)
         self.prices = PriceRepository(connection)
+        self.synced_prices = SyncedPriceRepository(connection)
         self.budgets = BudgetRepository(connection)
         self.leases = LeaseRepository(connection)
         self.health = HealthRepository(connection)

@@ -33,7 +33,9 @@ def sql_sink(database: Database) -> Sink:
             known = await work.traces.known([finished.trace.request_id for finished in batch])
             new = [one for one in batch if one.trace.request_id not in known]
             await work.usage.add([row for finished in new for row in finished.usage])
+            await work.rollups.add([finished.usage for finished in new])
             await work.traces.add([finished.trace for finished in new])
+            await work.calls.add([one.call for one in new if one.call is not None])
             await work.leases.charge(row for finished in new for row in finished.charges)
 
     return store

@@ -1,8 +1,12 @@
 """The values storage keeps, as the rest of the house sees them: frozen, typed, without SQL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
+
+from omniroute.catalog.overrides import Stated
+from omniroute.catalog.price_documents import SourceId
 
 AuthType: TypeAlias = Literal["apikey", "oauth", "none"]
 
@@ -168,6 +172,64 @@ class TraceRow(Struct, frozen=True, kw_only=True):
     data: str
 
 
+class CallRow(Struct, frozen=True, kw_only=True):
+    """One request as the call log shows it: who asked, who answered, what it took.
+
+    `provider` to `account` are those of the attempt it ended with, `tokens_in` and `tokens_out`
+    everything read and written. `status` is None where no upstream was asked, `cache_source` None
+    where there was no answer to have a source.
+    """
+
+    id: str
+    timestamp_ms: int
+    door: str
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    success: bool
+    outcome: str
+    requested_model: str
+    provider: str | None = None
+    model: str | None = None
+    connection_id: str | None = None
+    account: str | None = None
+    attempts: int = 0
+    duration_ms: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cache_read: int = 0
+    tokens_cache_creation: int = 0
+    tokens_reasoning: int = 0
+    estimated: bool = False
+    cost_micro_usd: int | None = None
+    cache_source: str | None = None
+    source_format: str | None = None
+    target_format: str | None = None
+    api_key_id: str | None = None
+    api_key_name: str | None = None
+    combo_name: str | None = None
+    combo_step_id: str | None = None
+    combo_execution_key: str | None = None
+    error: str | None = None
+
+
+class CallFilter(Struct, frozen=True, kw_only=True):
+    """Which calls are asked for; None and empty are any.
+
+    `model` is the one asked for or the one that answered, `account` and `api_key` an id or a
+    name, `combo` a combo or `*` for all of them, `search` a part of any name or of the error.
+    """
+
+    success: bool | None = None
+    status: int | None = None
+    model: str | None = None
+    provider: str | None = None
+    account: str | None = None
+    api_key: str | None = None
+    combo: str | None = None
+    search: str = ""
+
+
 class SpentCharge(Struct, frozen=True, kw_only=True):
     """A cost on its way to a budget's window. `holder` is the process whose lease paid it."""
 
@@ -180,11 +242,45 @@ class SpentCharge(Struct, frozen=True, kw_only=True):
 
 
 class FinishedRequest(Struct, frozen=True, kw_only=True):
-    """What the journal keeps of a request until it is in SQL."""
+    """What the journal keeps of a request until it is in SQL.
+
+    `call` is None in records that versions without a call log left behind.
+    """
 
     trace: TraceRow
     usage: tuple[UsageRow, ...] = ()
     charges: tuple[SpentCharge, ...] = ()
+    call: CallRow | None = None
+
+
+class UsageSum(Struct, frozen=True, kw_only=True):
+    """What one key had one account's model do. A request counts in the sum of its last attempt.
+
+    `prompt_tokens` are all tokens read, cached or not, `completion_tokens` all tokens written;
+    `unpriced` counts attempts that used tokens nobody states a price of.
+    """
+
+    provider: str
+    model: str
+    connection_id: str
+    api_key_id: str | None
+    requests: int
+    attempts: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_micro_usd: int
+    unpriced: int
+    last_used_ms: int
+
+
+class UsageMinute(Struct, frozen=True, kw_only=True):
+    """What was used in one minute, which begins at `start_ms`."""
+
+    start_ms: int
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_micro_usd: int = 0
 
 
 class UsageTotals(Struct, frozen=True, kw_only=True):
@@ -338,6 +434,34 @@ class LeaseRow(Struct, frozen=True):
 
     holder: str
     micro_usd: int
+
+
+class SyncState(Struct, frozen=True, kw_only=True):
+    """How the sync of one price list stands. `stamp` changes with its prices; None: there are none.
+
+    `next_ms` is when it is due again, where that is done by itself, and `error` why the last
+    attempt failed.
+    """
+
+    stamp: str | None = None
+    last_sync_ms: int | None = None
+    model_count: int = 0
+    provider_count: int = 0
+    skipped: int = 0
+    ignored: int = 0
+    next_ms: int = 0
+    error: str | None = None
+
+
+class SyncedPrices(Struct, frozen=True, kw_only=True):
+    """What price lists say: each by itself, and all together, the later ones over the earlier.
+
+    `stamps` are those of the lists when they were read.
+    """
+
+    layers: Mapping[SourceId, Stated] = {}
+    merged: Stated = {}
+    stamps: Mapping[SourceId, str] = {}
 
 
 class CachedAnswer(Struct, frozen=True, kw_only=True):

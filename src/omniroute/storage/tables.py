@@ -191,6 +191,64 @@ usage_history = Table(
     Index(None, "combo", "timestamp"),
 )
 
+# Sums over `usage_history`, so that a year of it is read in no time. A request counts where it
+# ended: in the row of its last attempt.
+usage_rollups = Table(
+    "usage_rollups",
+    metadata,
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("provider", AnyText, primary_key=True),
+    Column("model", AnyText, primary_key=True),
+    Column("connection_id", AnyText, primary_key=True),
+    Column("api_key_id", AnyText, primary_key=True),  # empty: a caller without a key
+    Column("requests", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost_micro_usd", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    Column("last_used_ms", BigInteger, nullable=False),
+)
+
+call_logs = Table(
+    "call_logs",
+    metadata,
+    Column("id", AnyText, primary_key=True),  # the request's
+    Column("timestamp_ms", BigInteger, nullable=False, index=True),
+    Column("door", AnyText, nullable=False),
+    Column("method", AnyText),
+    Column("path", AnyText),
+    Column("status", Integer),  # null: no upstream was asked
+    Column("success", Boolean, nullable=False),
+    Column("outcome", AnyText, nullable=False),
+    Column("requested_model", AnyText, nullable=False),
+    Column("provider", AnyText),
+    Column("model", AnyText),
+    Column("connection_id", AnyText),
+    Column("account", AnyText),
+    Column("attempts", Integer, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("tokens_in", BigInteger, nullable=False),
+    Column("tokens_out", BigInteger, nullable=False),
+    Column("tokens_cache_read", BigInteger, nullable=False),
+    Column("tokens_cache_creation", BigInteger, nullable=False),
+    Column("tokens_reasoning", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("cost_micro_usd", BigInteger),  # null: the price is unknown
+    Column("cache_source", AnyText),
+    Column("source_format", AnyText),
+    Column("target_format", AnyText),
+    Column("api_key_id", AnyText),
+    Column("api_key_name", AnyText),
+    Column("combo_name", AnyText),
+    Column("combo_step_id", AnyText),
+    Column("combo_execution_key", AnyText),
+    Column("error", AnyText),
+    Index(None, "provider", "timestamp_ms"),
+    Index(None, "api_key_id", "timestamp_ms"),
+    Index(None, "combo_name", "timestamp_ms"),
+)
+
 routing_decisions = Table(
     "routing_decisions",
     metadata,

@@ -42,6 +42,7 @@ def site(tmp_path: Path) -> OpenSite:
 
     @asynccontextmanager
     async def opened(**environ: str) -> AsyncIterator[Site]:
+        environ.setdefault("PRICING_SYNC_LITELLM_URL", "http://127.0.0.1:9/")  # never the real one
         settings = load_settings(environ, data_dir=tmp_path, discover=False)
         async with open_engine(settings, environ) as engine:
             gateway = build_gateway(engine, settings)

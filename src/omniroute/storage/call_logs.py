@@ -1,0 +1,78 @@
+"""The call log in SQL: one narrow row a request, to be looked through by what it was."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.records import CallFilter, CallRow
+from omniroute.storage.statements import insert_new
+from omniroute.storage.tables import call_logs as table
+
+ANY_COMBO = "*"
+
+_SEARCHED = (
+    table.c.id,
+    table.c.path,
+    table.c.requested_model,
+    table.c.model,
+    table.c.provider,
+    table.c.account,
+    table.c.api_key_name,
+    table.c.combo_name,
+    table.c.error,
+)
+
+
+class CallLogRepository:
+    """One row per finished request."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, rows: Sequence[CallRow]) -> None:
+        """Insert the rows; those whose request is there already are left as they are."""
+        await insert_new(self._connection, table, [msgspec.structs.asdict(row) for row in rows])
+
+    async def newest(self, wanted: CallFilter, limit: int) -> tuple[CallRow, ...]:
+        """The latest calls of a kind, newest first."""
+        query = select(table).where(*_conditions(wanted))
+        query = query.order_by(table.c.timestamp_ms.desc(), table.c.id.desc()).limit(limit)
+        rows = await self._connection.execute(query)
+        return tuple(CallRow(**row) for row in rows.mappings())
+
+    async def get(self, request_id: str) -> CallRow | None:
+        """One call."""
+        rows = await self._connection.execute(select(table).where(table.c.id == request_id))
+        row = rows.mappings().first()
+        return None if row is None else CallRow(**row)
+
+
+def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.success is not None:
+        found.append(table.c.success == wanted.success)
+    if wanted.status is not None:
+        found.append(table.c.status == wanted.status)
+    if wanted.model is not None:
+        found.append(or_(table.c.model == wanted.model, table.c.requested_model == wanted.model))
+    if wanted.provider is not None:
+        found.append(table.c.provider == wanted.provider)
+    if wanted.account is not None:
+        found.append(
+            or_(table.c.connection_id == wanted.account, table.c.account == wanted.account)
+        )
+    if wanted.api_key is not None:
+        found.append(
+            or_(table.c.api_key_id == wanted.api_key, table.c.api_key_name == wanted.api_key)
+        )
+    if wanted.combo == ANY_COMBO:
+        found.append(table.c.combo_name.is_not(None))
+    elif wanted.combo is not None:
+        found.append(table.c.combo_name == wanted.combo)
+    if wanted.search:
+        found.append(
+            or_(*(column.icontains(wanted.search, autoescape=True) for column in _SEARCHED))
+        )
+    return found
