@@ -42,7 +42,12 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     """Compose the doors. Enter the lifespan of `Gateway.app` before use, as servers do."""
     origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
     cors = Cors(settings.cors_allow_all or "*" in origins, frozenset(origins))
-    access = Access(engine.admission, listed(settings.trusted_local_cidrs), cors.allows)
+    access = Access(
+        engine.admission,
+        listed(settings.trusted_local_cidrs),
+        cors.allows,
+        listed(settings.trusted_proxies),
+    )
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
     http = build_http(engine, access, heartbeat_s)
     a2a_door = _a2a_door(engine, access, settings)
@@ -73,10 +78,10 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         return engine.admission.require_key or engine.admission.env_key is not None
 
     async def authenticate(scope: Any) -> Caller:
-        key = bearer(headers_of(scope))
+        key, address = bearer(headers_of(scope)), access.address_of(scope)
         if key_required():
-            return engine.admission.keyed_caller(engine.snapshot, "a2a", key)
-        return engine.admission.caller(engine.snapshot, "a2a", key)
+            return engine.admission.keyed_caller(engine.snapshot, "a2a", key, address)
+        return engine.admission.caller(engine.snapshot, "a2a", key, address)
 
     async def operator(scope: Any) -> Caller:
         return access.operator(scope, engine.snapshot)
@@ -105,6 +110,7 @@ def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor
         policy=mcp_policy(settings),
         data_dir=settings.data_dir,
         is_local=access.is_local,
+        address_of=access.address_of,
         authorize_operator=operator,
         allowed_hosts=listed(settings.allowed_hosts),
         allowed_origins=listed(settings.allowed_origins),

@@ -30,6 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cors_allow_all: bool = False
     cors_origins: str = ""
     trusted_local_cidrs: str = ""
+    trusted_proxies: str = ""
     allowed_hosts: str = ""
     allowed_origins: str = ""
     mcp_enforce_scopes: bool = False
@@ -116,6 +117,10 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "trusted_local_cidrs": Variable(
         ("OMNIROUTE_TRUSTED_LOCAL_CIDRS",), "Networks whose peers count as this machine, by comma."
+    ),
+    "trusted_proxies": Variable(
+        ("OMNIROUTE_TRUSTED_PROXIES",),
+        "Networks of proxies that are believed when they say for whom they ask, by comma.",
     ),
     "allowed_hosts": Variable(
         ("OMNIROUTE_MCP_ALLOWED_HOSTS",),

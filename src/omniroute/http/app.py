@@ -31,6 +31,7 @@ from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import gemini_router
+from omniroute.http.key_routes import KEYS
 from omniroute.http.management import MANAGEMENT
 from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
@@ -75,6 +76,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *OLLAMA_ROUTES,
             count_tokens_route,
             *MANAGEMENT,
+            *KEYS,
             *COMBOS,
             *MODEL_NAMES,
             *DECISIONS,

@@ -2,7 +2,9 @@
 
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from omniroute.caller import RateRule
 
 AuthType: TypeAlias = Literal["apikey", "oauth", "none"]
 
@@ -99,8 +101,27 @@ class Combo(Struct, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+class AccessSchedule(Struct, frozen=True, kw_only=True):
+    """When a key may be used: `HH:MM` on the clock of `tz` (IANA), `until` not included.
+
+    A window that ends before it begins goes on past midnight. `days` (0 is Sunday) are those on
+    which a window begins.
+    """
+
+    enabled: bool
+    from_: str = field(name="from")
+    until: str
+    days: tuple[int, ...]
+    tz: str
+
+
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key of the gateway itself. Only its keyed hash is kept; `prefix` is for people."""
+    """A key of the gateway itself. Only its keyed hash is kept; `prefix` is for people.
+
+    `rate_limits` None leaves it to `max_requests_per_day` and `max_requests_per_minute`, or to
+    what keys without limits have. `max_sessions` 0 is any number. `ip_allowlist` are addresses
+    and networks; empty lists allow everything.
+    """
 
     id: str
     name: str
@@ -117,6 +138,13 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
     revoked_at: str | None = None
     last_used_at: str | None = None
+    auto_resolve: bool = False
+    max_sessions: int = 0
+    access_schedule: AccessSchedule | None = None
+    rate_limits: tuple[RateRule, ...] | None = None
+    max_requests_per_day: int | None = None
+    max_requests_per_minute: int | None = None
+    ip_allowlist: tuple[str, ...] = ()
     created_at: str = ""
 
 

@@ -159,6 +159,13 @@ api_keys = Table(
     Column("revoked_at", AnyText),
     Column("last_used_at", AnyText),
     Column("created_at", AnyText, nullable=False),
+    Column("auto_resolve", Boolean),
+    Column("max_sessions", Integer),
+    Column("access_schedule", JsonText),
+    Column("rate_limits", JsonText),
+    Column("max_requests_per_day", BigInteger),
+    Column("max_requests_per_minute", BigInteger),
+    Column("ip_allowlist", JsonText),
 )
 
 usage_history = Table(
