@@ -16,8 +16,10 @@ from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.health_keeper import HealthKeeper
 from omniroute.pipeline.idempotency import Idempotency
+from omniroute.pipeline.key_policy import default_rules
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.planning import Patience
+from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.sharing import Sharing
@@ -41,6 +43,7 @@ from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
+from omniroute.storage.rate_table import RateTable
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
@@ -80,8 +83,15 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         vault = SqlVault(database, holder, recover, now_ms)
         ledger = Ledger(now_ms, vault)
         stack.push_async_callback(ledger.give_back, everything=True)
+        rates = Rates(now_ms, RateTable(database))
+        stack.push_async_callback(rates.give_back, everything=True)
+
+        async def give_back() -> None:
+            await ledger.give_back()
+            await rates.give_back()
+
         drainer = await stack.enter_async_context(Drainer(journal, sink))
-        await stack.enter_async_context(vault.kept(ledger.give_back))
+        await stack.enter_async_context(vault.kept(give_back))
         configuration = Configuration(
             database,
             found,
@@ -114,6 +124,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 now_ms=now_ms,
                 env_key=settings.api_key,
                 require_key=not settings.is_loopback_bind if require_key is None else require_key,
+                default_rules=default_rules(settings.default_requests_per_day),
             ),
             live=live,
             policy=policy,
@@ -122,6 +133,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 snapshot=lambda: configuration.snapshot,
                 live=live,
                 ledger=ledger,
+                rates=rates,
                 recall=Recall(now_ms),
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,

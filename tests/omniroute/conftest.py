@@ -14,6 +14,7 @@ from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.response_cache import ResponseCache
 from omniroute.pipeline.sharing import Sharing
@@ -113,6 +114,7 @@ def build_bench(
         snapshot=lambda: world,
         live=live,
         ledger=ledger,
+        rates=Rates(lambda: clock[0]),
         recall=Recall(lambda: clock[0]),
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,

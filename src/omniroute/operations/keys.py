@@ -171,6 +171,7 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
         if not await work.keys.delete(key_id):
             raise _unknown(key_id)
         await work.budgets.delete("key", key_id)
+        await work.rates.drop_key(key_id)
     engine.ledger.forget("key", key_id)
 
 

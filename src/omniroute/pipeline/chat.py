@@ -2,18 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, collect, events_of
+from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.sse import EVENT_STREAM
-from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.errors import (
+    BudgetExceeded,
+    Forbidden,
+    InvalidRequest,
+    OmniRouteError,
+    RateLimited,
+    UpstreamFailed,
+)
 from omniroute.pipeline.answers import Answers, Source, Tape
 from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
 )
+from omniroute.pipeline.budgets import budgets_for
 from omniroute.pipeline.dispatch import Dispatch, walk_of
 from omniroute.pipeline.exchange import (
     ChatCall,
@@ -27,6 +36,7 @@ from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, Transla
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning
+from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
@@ -57,6 +67,7 @@ class ChatPipeline:
     snapshot: Callable[[], Snapshot]
     live: Live
     ledger: Ledger
+    rates: Rates
     recall: Recall
     answers: Answers
     record: Record
@@ -77,9 +88,37 @@ class ChatPipeline:
         Raises:
             OmniRouteError: refused, or every target failed.
         """
-        return await self.answers.whole(
-            self._recalled(call), self.snapshot(), self._asked, self._served
-        )
+        async with self._let_in(call, stream=False):
+            return await self.answers.whole(
+                self._recalled(call), self.snapshot(), self._asked, self._served
+            )
+
+    @asynccontextmanager
+    async def _let_in(self, call: ChatCall, *, stream: bool) -> AsyncGenerator[None]:
+        """Count a request against its key's rules. One that is refused for what comes before
+        them (its model, its budget) is not counted, and hears of that first."""
+        caller = call.caller
+        try:
+            counted = await self.rates.count(caller.owner, caller.rate_rules)
+        except RateLimited as limited:
+            refused = self._refused_before(call) or limited
+            self._open(call, stream=stream).give_up(refused)
+            raise refused from None
+        try:
+            yield
+        except (Forbidden, BudgetExceeded):
+            self.rates.uncount(counted)
+            raise
+
+    def _refused_before(self, call: ChatCall) -> OmniRouteError | None:
+        """Why a request would be refused had it come in time."""
+        if call.caller.allowed_models:
+            try:
+                self.plan(call)
+            except OmniRouteError as refused:
+                if isinstance(refused, Forbidden):
+                    return refused
+        return self.ledger.spent_out(budgets_for(call.caller, self.snapshot().budgets))
 
     async def _asked(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply of an upstream."""
@@ -168,7 +207,11 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+        async with self._let_in(call, stream=True):
+            return await self._streamed(self._recalled(call), client)
+
+    async def _streamed(self, call: ChatCall, client: ClientCodec) -> StreamAnswer[bytes]:
+        call, kept = await self.answers.kept(call, self.snapshot())
         if kept is not None:
             encoder = client.encoder(call.request)
             told = b"".join([*map(encoder.feed, events_of(kept.reply)), encoder.close()])
@@ -197,10 +240,11 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
-        if kept is not None:
-            return self._replayed(call, kept, list(events_of(kept.reply)))
-        return await self._stream(call, self._events)
+        async with self._let_in(call, stream=True):
+            call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+            if kept is not None:
+                return self._replayed(call, kept, list(events_of(kept.reply)))
+            return await self._stream(call, self._events)
 
     def _recalled(self, call: ChatCall) -> ChatCall:
         return replace(call, request=self.recall.completed(call.request, call.caller.owner))

@@ -203,6 +203,14 @@ class Ledger:
             for purse in reservation.purses
         )
 
+    def spent_out(self, budgets: Iterable[Budget]) -> BudgetExceeded | None:
+        """What is to be said of a budget that refuses everything that costs something."""
+        for budget in budgets:
+            for purse in self.standing(budget) if budget.action == "deny" else ():
+                if purse.unspent <= 0:
+                    return self._refusal(purse)
+        return None
+
     async def give_back(self, *, everything: bool = False) -> None:
         """Return what purses hold that nobody has used for a while, or all that is free."""
         for key, purse in list(self._purses.items()):
@@ -351,14 +359,17 @@ class Ledger:
                 limit_usd=purse.window.limit / 1e6,
             )
 
-    def _refusal(self, purse: Purse, need: Need) -> BudgetExceeded:
+    def _refusal(self, purse: Purse, need: Need | None = None) -> BudgetExceeded:
         window = purse.window
         seconds = None
         if window.end_ms is not None:
             seconds = -(-(window.end_ms - self.now_ms()) // 1000)
+        reading = ""
+        if need is not None:
+            reading = f" Reading this request alone costs up to {_usd(need.reading)}."
         return BudgetExceeded(
             f"The {window.period} budget of {window.scope.kind} '{window.scope.id}' is used up: "
-            f"{_told(purse)}. Reading this request alone costs up to {_usd(need.reading)}.",
+            f"{_told(purse)}.{reading}",
             code="budget_exceeded",
             retry_after_s=seconds,
             extras={

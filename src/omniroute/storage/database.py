@@ -20,6 +20,7 @@ from omniroute.storage.migrate import upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.prices import PriceRepository
+from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
@@ -50,6 +51,7 @@ class Work:
         self.budgets = BudgetRepository(connection)
         self.leases = LeaseRepository(connection)
         self.health = HealthRepository(connection)
+        self.rates = RateRepository(connection)
 
 
 class Database:

@@ -366,6 +366,19 @@ class LeaseRow(Struct, frozen=True):
     micro_usd: int
 
 
+class RateWindow(Struct, frozen=True):
+    """One window of a key's rate rule: `window_s` seconds from `start_s`, epoch seconds."""
+
+    key_id: str
+    window_s: int
+    start_s: int
+
+    @property
+    def end_s(self) -> int:
+        """When the next one begins."""
+        return self.start_s + self.window_s
+
+
 class CachedAnswer(Struct, frozen=True, kw_only=True):
     """A kept answer by its signature. `data` is the answer as JSON text."""
 

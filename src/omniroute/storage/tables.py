@@ -355,3 +355,13 @@ health_states = Table(
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )
+
+# Requests that processes have taken of each window; what they do not use they give back.
+rate_windows = Table(
+    "rate_windows",
+    metadata,
+    Column("key_id", AnyText, primary_key=True),
+    Column("window_s", BigInteger, primary_key=True),
+    Column("start_s", BigInteger, primary_key=True),  # epoch seconds
+    Column("taken", BigInteger, nullable=False),
+)

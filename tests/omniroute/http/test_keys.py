@@ -240,3 +240,65 @@ async def test_a_key_takes_its_budget_with_it(site: OpenSite) -> None:
         assert (await client.post("/api/usage/budget", json=budget)).status_code == 200
         assert (await client.delete(f"/api/keys/{key['id']}")).status_code == 200
         assert (await client.get("/api/usage/budget")).json() == {"budgets": {}}
+
+
+async def test_a_rule_holds_in_every_dialect_and_names_itself(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        key = await made(client, rateLimits=[{"limit": len(DIALECTS), "window": 86_400}])
+        for path, body in DIALECTS.values():
+            assert (await client.post(path, json=body, headers=bearer(key))).status_code == 200
+        bodies = {}
+        for name, (path, body) in DIALECTS.items():
+            refused = await client.post(path, json=body, headers=bearer(key))
+            assert refused.status_code == 429, name
+            assert "may ask 5 times a day" in refused.text
+            assert 0 < int(refused.headers["retry-after"]) <= 86_400
+            bodies[name] = refused.json()
+        last = await client.post("/v1/chat/completions", json=ASKED, headers=bearer(key))
+        shown = await client.get(f"/api/routes/{last.headers['x-request-id']}")
+    assert "Told the caller: This API key may ask 5 times a day" in shown.json()["text"]
+    error = bodies["openai"]["error"]
+    assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+    assert (error["limit"], error["window"]) == (5, 86_400)
+    assert bodies["anthropic"]["error"]["type"] == "rate_limit_error"
+    assert bodies["gemini"]["error"]["status"] == "RESOURCE_EXHAUSTED"
+    assert isinstance(bodies["ollama"]["error"], str)
+
+
+async def test_streams_count_like_whole_answers(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        key = await made(client, maxRequestsPerDay=1)
+        asked = {**ASKED, "stream": True}
+        answers = [
+            await client.post("/v1/chat/completions", json=asked, headers=bearer(key))
+            for _ in range(2)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 429]
+
+
+async def test_a_model_that_is_not_allowed_is_told_first_and_not_counted(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        key = await made(client, maxRequestsPerDay=1, allowedModels=["demo/echo"])
+        statuses = [
+            (
+                await client.post(
+                    "/v1/chat/completions", json={**ASKED, "model": model}, headers=bearer(key)
+                )
+            ).status_code
+            for model in ("demo/tools", "demo/echo", "demo/echo", "demo/tools")
+        ]
+    assert statuses == [403, 200, 429, 403]
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("1", 429), ("0", 200), ("many", 200)])
+async def test_keys_without_limits_have_the_default(
+    site: OpenSite, setting: str, expected: int
+) -> None:
+    async with site(DEFAULT_RATE_LIMIT_PER_DAY=setting) as opened, opened.as_peer() as client:
+        plain, own = await made(client), await made(client, maxRequestsPerDay=9)
+        second = {}
+        for name, key in (("plain", plain), ("own", own), ("nobody", {"key": ""})):
+            for _ in range(2):
+                answer = await client.post("/v1/chat/completions", json=ASKED, headers=bearer(key))
+            second[name] = answer.status_code
+    assert second == {"plain": expected, "own": 200, "nobody": 200}

@@ -1,4 +1,4 @@
-"""What keys may do, when, from where and how often."""
+"""What keys may do, when, from where and how often; how often they did."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +18,11 @@ def upgrade() -> None:
         sa.Column("ip_allowlist", sa.Text()),
     ):
         op.add_column("api_keys", column)
+    op.create_table(
+        "rate_windows",
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("window_s", sa.BigInteger(), nullable=False),
+        sa.Column("start_s", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", "window_s", "start_s", name=op.f("pk_rate_windows")),
+    )
