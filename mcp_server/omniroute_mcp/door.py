@@ -113,7 +113,8 @@ def build(
 
 async def run_stdio(engine: Engine, policy: Policy, data_dir: Path) -> None:
     """Serve one client on standard input and output until it closes them."""
-    server = ToolServer(engine, policy, over_stdio=True).build()
+    session = f"stdio-{engine.new_id()}"
+    server = ToolServer(engine, policy, over_stdio=True, stdio_session=session).build()
     now = iso(engine.now_ms())
     first = Heartbeat(
         pid=os.getpid(),

@@ -1,5 +1,6 @@
 """Who asks: the identity a door has established, with what it may do."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -8,6 +9,8 @@ from msgspec import Struct
 Door: TypeAlias = Literal["http", "mcp", "a2a", "cli"]
 
 ENV_KEY_ID = "env-key"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
 class RateRule(Struct, frozen=True):
@@ -51,3 +54,11 @@ def covers(held: Iterable[str], wanted: str) -> bool:
         have in ("*", wanted) or (have.endswith("*") and wanted.startswith(have[:-1]))
         for have in held
     )
+
+
+def run_named(named: object, traceparent: object = None) -> str | None:
+    """The run a client says it is in: by name, else the trace of its W3C trace context."""
+    if isinstance(named, str) and named.strip():
+        return named.strip()[:200]
+    found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
+    return found["trace"] if found is not None else None

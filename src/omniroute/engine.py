@@ -9,6 +9,7 @@ from omniroute.catalog.fitness import Fitness
 from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.sessions import Sessions
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.policy import Policy
@@ -105,6 +106,7 @@ class Engine:
     live: Live
     policy: Policy
     ledger: Ledger
+    sessions: Sessions
     chat: ChatPipeline
     now_ms: Callable[[], int]
     new_id: Callable[[], str]

@@ -14,14 +14,23 @@ from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.health_keeper import HealthKeeper
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.key_policy import default_rules
+from omniroute.pipeline.key_uses import KeyUses
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.live_keepers import (
+    AffinityKeeper,
+    KeyUseKeeper,
+    RotationKeeper,
+    SessionKeeper,
+)
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
+from omniroute.pipeline.sessions import Sessions
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
 from omniroute.routing.health import Health
@@ -45,6 +54,7 @@ from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.rate_table import RateTable
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.session_table import SessionTable
 from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
@@ -107,6 +117,20 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         await stack.enter_async_context(keeper)
         quotas = Quotas(now_ms, policy.limit_policy)
         live = Live.fresh(now_ms, health, quotas)
+        known = configuration.snapshot.connections
+        affinity = AffinityKeeper(live.affinity, database, now_ms)
+        await affinity.load(known)
+        await stack.enter_async_context(affinity)
+        rotation = RotationKeeper(live.rotation, database)
+        await rotation.load(known)
+        await stack.enter_async_context(rotation)
+        configuration.watch(lambda snapshot: live.forget_all_but(snapshot.connections))
+        sessions = Sessions(now_ms, SessionTable(database))
+        session_keeper = SessionKeeper(sessions, database, now_ms)
+        await session_keeper.load()
+        await stack.enter_async_context(session_keeper)
+        key_uses = KeyUses(now_ms)
+        await stack.enter_async_context(KeyUseKeeper(key_uses, database))
         async with database.reading() as work:
             live.measured.restore(await work.usage.recent(now_ms() - WINDOW_MS, MOST_RESTORED))
         cache = ResponseCache(now_ms, CacheTable(database, now_ms), _cache_limits(settings))
@@ -125,15 +149,17 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 env_key=settings.api_key,
                 require_key=not settings.is_loopback_bind if require_key is None else require_key,
                 default_rules=default_rules(settings.default_requests_per_day),
+                used=key_uses.used,
             ),
             live=live,
             policy=policy,
             ledger=ledger,
+            sessions=sessions,
             chat=ChatPipeline(
                 snapshot=lambda: configuration.snapshot,
                 live=live,
                 ledger=ledger,
-                rates=rates,
+                entrance=Entrance(rates, sessions, ledger),
                 recall=Recall(now_ms),
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,

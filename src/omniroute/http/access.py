@@ -7,10 +7,12 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
-from omniroute.caller import Caller
+from msgspec.structs import replace
+
+from omniroute.caller import Caller, run_named
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
 from omniroute.http.paths import OLLAMA_PATHS
-from omniroute.pipeline.admission import Admission, bearer
+from omniroute.pipeline.admission import RUN_HEADER, Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
 RouteClass: TypeAlias = Literal["PUBLIC", "CLIENT_API", "MANAGEMENT"]
@@ -146,7 +148,8 @@ class Access:
         caller = self.admission.caller(snapshot, "http", key, address)
         if caller.key_id is None:
             self._require_own_origin(headers)
-        return caller
+        run = run_named(headers.get(RUN_HEADER), headers.get("traceparent"))
+        return caller if run is None else replace(caller, run_id=run)
 
     def operator(self, scope: Scope, snapshot: Snapshot) -> Caller:
         """The caller of a management route: this machine's user, or a key that may manage.

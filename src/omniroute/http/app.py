@@ -40,6 +40,7 @@ from omniroute.http.pricing_routes import PRICING
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
+from omniroute.http.session_routes import SESSIONS
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.operations.background import BackgroundResponses
 
@@ -60,6 +61,12 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
 
     async def operator(request: AnyRequest) -> Caller:
         return access.operator(request.scope, engine.snapshot)
+
+    async def viewer(request: AnyRequest) -> Caller:
+        try:
+            return access.operator(request.scope, engine.snapshot)
+        except OmniRouteError:
+            return Caller(door="http")
 
     def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _answer(request, error, access, engine)
@@ -84,11 +91,13 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *CACHE,
             *PRICING,
             *RESILIENCE,
+            *SESSIONS,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),
             "client": Provide(client),
             "operator": Provide(operator),
+            "viewer": Provide(viewer),
         },
         exception_handlers={Exception: on_error},
         openapi_config=OpenAPIConfig(

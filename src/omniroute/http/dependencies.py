@@ -15,3 +15,6 @@ Client: TypeAlias = NamedDependency[Caller]
 
 Operator: TypeAlias = NamedDependency[Caller]
 """Parameter `operator`: whoever may manage the gateway. Asking for it admits the request."""
+
+Viewer: TypeAlias = NamedDependency[Caller]
+"""Parameter `viewer`: anybody; whoever may manage the gateway is known as such."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
 from omniroute.operations.health import ProviderSummary as Providers
+from omniroute.operations.sessions import SessionSummary
 
 
 class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -27,6 +28,7 @@ class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
     provider_health: dict[str, dict[str, Any]]
     provider_summary: Providers
     cooldown_count: int
+    sessions: SessionSummary
     ledger: LedgerLine
     cryptography: Cryptography
 
@@ -70,6 +72,7 @@ def health_page(health: GatewayHealth) -> HealthPage:
         },
         provider_summary=health.provider_summary,
         cooldown_count=len(health.cooldowns),
+        sessions=health.sessions,
         ledger=health.ledger,
         cryptography=health.cryptography,
     )

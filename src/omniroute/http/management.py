@@ -8,8 +8,7 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect
 from msgspec import Struct
 
-from omniroute.caller import Caller
-from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.dependencies import Operator, TheEngine, Viewer
 from omniroute.http.health_page import HealthPage, health_page
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations import connections, health, nodes, settings
@@ -188,9 +187,9 @@ async def front_page() -> Redirect:
 
 
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
-async def monitoring_health(engine: TheEngine) -> HealthPage:
-    """Vital signs of the gateway, without anything only operators should know."""
-    return health_page(await health.get_health(engine, Caller(door="http")))
+async def monitoring_health(engine: TheEngine, viewer: Viewer) -> HealthPage:
+    """Vital signs of the gateway; whose sessions there are only operators see."""
+    return health_page(await health.get_health(engine, viewer))
 
 
 @get("/health", tags=["Health"], operation_id="liveness")

@@ -11,6 +11,7 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
+from omniroute.operations.sessions import SessionSummary, session_summary
 
 
 class MemoryUsage(Struct, frozen=True, rename="camel"):
@@ -89,6 +90,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     rate_limits: tuple[RateLimitLine, ...]
     provider_summary: ProviderSummary
     active_connections: int
+    sessions: SessionSummary
     ledger: LedgerLine
     configuration_version: int
     cryptography: Cryptography
@@ -139,6 +141,7 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             monitored_count=len(breakers),
         ),
         active_connections=sum(len(rows) for rows in snapshot.accounts.values()),
+        sessions=session_summary(engine, caller),
         ledger=LedgerLine(
             engine.ledger.open_reservations,
             engine.ledger.reserved_micro_usd,

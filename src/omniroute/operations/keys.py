@@ -172,6 +172,7 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
             raise _unknown(key_id)
         await work.budgets.delete("key", key_id)
         await work.rates.drop_key(key_id)
+        await work.sessions.drop_key(key_id)
     engine.ledger.forget("key", key_id)
 
 

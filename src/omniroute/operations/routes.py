@@ -129,6 +129,10 @@ _SOURCES = {
 def told(trace: RouteTrace) -> str:
     """A trace as sentences, one a line."""
     lines = [f"{trace.requested_model} was asked for through {trace.door}."]
+    places = {"session": trace.session_id, "run": trace.run_id, "task": trace.task_id}
+    named = [f"{kind} {name}" for kind, name in places.items() if name is not None]
+    if named:
+        lines.append(f"It belongs to {', '.join(named)}.")
     if trace.plan is not None:
         way = f"combo {trace.plan.combo}" if trace.plan.combo else "one model"
         lines.append(

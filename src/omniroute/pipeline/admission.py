@@ -19,6 +19,7 @@ class Admission:
     `hash_key` is the keyed hash under which keys are stored, so a look-up is one dict access.
     `env_key` is the key from the environment, valid without a record. `require_key` refuses
     anonymous callers on the model APIs. `default_rules` are those of keys without their own.
+    `used` hears of every key that was presented and counts.
     """
 
     hash_key: Callable[[str], str]
@@ -26,6 +27,7 @@ class Admission:
     env_key: str | None
     require_key: bool
     default_rules: tuple[RateRule, ...] = ()
+    used: Callable[[str], None] = lambda _key_id: None
 
     def caller(
         self, snapshot: Snapshot, door: Door, key: str | None, address: str | None = None
@@ -78,6 +80,7 @@ class Admission:
         if record is None:
             return None
         require_usable(record, self.now_ms(), address)
+        self.used(record.id)
         return self._recorded(record, door)
 
     def owner(self, snapshot: Snapshot, door: Door, owner: str) -> Caller:
@@ -128,3 +131,7 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The key of an `Authorization: Bearer` header; None when absent or empty. 01 §2.2.1."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() or None if scheme.lower() == "bearer" else None
+
+
+RUN_HEADER = "x-omniroute-run-id"
+"""Where a client names the run its requests belong to."""

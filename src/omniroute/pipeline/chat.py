@@ -14,7 +14,6 @@ from omniroute.errors import (
     Forbidden,
     InvalidRequest,
     OmniRouteError,
-    RateLimited,
     UpstreamFailed,
 )
 from omniroute.pipeline.answers import Answers, Source, Tape
@@ -22,8 +21,8 @@ from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
 )
-from omniroute.pipeline.budgets import budgets_for
 from omniroute.pipeline.dispatch import Dispatch, walk_of
+from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.exchange import (
     ChatCall,
     Outputs,
@@ -36,7 +35,6 @@ from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, Transla
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning
-from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
@@ -67,7 +65,7 @@ class ChatPipeline:
     snapshot: Callable[[], Snapshot]
     live: Live
     ledger: Ledger
-    rates: Rates
+    entrance: Entrance
     recall: Recall
     answers: Answers
     record: Record
@@ -88,37 +86,25 @@ class ChatPipeline:
         Raises:
             OmniRouteError: refused, or every target failed.
         """
-        async with self._let_in(call, stream=False):
-            return await self.answers.whole(
+        async with self._let_in(call, stream=False) as entrance:
+            answer = await self.answers.whole(
                 self._recalled(call), self.snapshot(), self._asked, self._served
             )
+            return entrance.answered(call, answer)
 
     @asynccontextmanager
-    async def _let_in(self, call: ChatCall, *, stream: bool) -> AsyncGenerator[None]:
-        """Count a request against its key's rules. One that is refused for what comes before
-        them (its model, its budget) is not counted, and hears of that first."""
-        caller = call.caller
+    async def _let_in(self, call: ChatCall, *, stream: bool) -> AsyncGenerator[Entrance]:
+        """Count a request at the entrance; one that its model or money refuses does not count."""
         try:
-            counted = await self.rates.count(caller.owner, caller.rate_rules)
-        except RateLimited as limited:
-            refused = self._refused_before(call) or limited
+            counted = await self.entrance.enter(call, self.snapshot(), self.plan)
+        except OmniRouteError as refused:
             self._open(call, stream=stream).give_up(refused)
-            raise refused from None
-        try:
-            yield
-        except (Forbidden, BudgetExceeded):
-            self.rates.uncount(counted)
             raise
-
-    def _refused_before(self, call: ChatCall) -> OmniRouteError | None:
-        """Why a request would be refused had it come in time."""
-        if call.caller.allowed_models:
-            try:
-                self.plan(call)
-            except OmniRouteError as refused:
-                if isinstance(refused, Forbidden):
-                    return refused
-        return self.ledger.spent_out(budgets_for(call.caller, self.snapshot().budgets))
+        try:
+            yield self.entrance
+        except (Forbidden, BudgetExceeded):
+            self.entrance.rates.uncount(counted)
+            raise
 
     async def _asked(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply of an upstream."""
@@ -182,6 +168,7 @@ class ChatPipeline:
             attempts=(),
             latency_ms=self.now_ms() - books.started_at_ms,
             source=source,
+            purses=self.entrance.purses(books.call, books.snapshot),
         )
 
     async def _collected(self, books: Settlement, made: Plan) -> WholeAnswer:
@@ -207,8 +194,8 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        async with self._let_in(call, stream=True):
-            return await self._streamed(self._recalled(call), client)
+        async with self._let_in(call, stream=True) as entrance:
+            return entrance.answered(call, await self._streamed(self._recalled(call), client))
 
     async def _streamed(self, call: ChatCall, client: ClientCodec) -> StreamAnswer[bytes]:
         call, kept = await self.answers.kept(call, self.snapshot())
@@ -240,11 +227,11 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        async with self._let_in(call, stream=True):
+        async with self._let_in(call, stream=True) as entrance:
             call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
             if kept is not None:
                 return self._replayed(call, kept, list(events_of(kept.reply)))
-            return await self._stream(call, self._events)
+            return entrance.answered(call, await self._stream(call, self._events))
 
     def _recalled(self, call: ChatCall) -> ChatCall:
         return replace(call, request=self.recall.completed(call.request, call.caller.owner))

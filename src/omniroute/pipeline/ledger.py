@@ -109,6 +109,9 @@ class Ledger:
             for window in windows_of(budget, self.now_ms())
         ]
         most = need.cost(need.max_tokens)
+        for purse in (*watched, *(() if most else purses)):  # nothing is leased of these
+            if not purse.known:
+                await self._lease(purse, 0)
         if not purses or not most:
             return self._made(Reservation(owner, need, most, (*purses, *watched)))
         made = await self._try(owner, need, purses, watched)
@@ -309,6 +312,7 @@ class Ledger:
 
     async def _lease(self, purse: Purse, want: int) -> None:
         if self.vault is None:  # one process without a store: everything is its own
+            purse.known = True
             purse.leased = max(purse.leased, purse.window.limit - purse.spent)
             return
         window = purse.window

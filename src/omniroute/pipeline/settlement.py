@@ -203,7 +203,9 @@ class Settlement:
             client_dialect=dialect,
             stream=self.stream,
             api_key_id=call.caller.key_id,
-            session_id=call.caller.session_id,
+            session_id=call.session,
+            run_id=call.caller.run_id,
+            task_id=call.caller.task_id,
             requested_model=call.request.model,
             plan=self.plan,
             attempts=tuple(self.attempts),
@@ -278,4 +280,5 @@ def head_of(books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
         connection_name=to.account.name,
         attempts=tuple(books.attempts),
         latency_ms=books.now_ms() - books.started_at_ms,
+        purses=books.reservation.purses if books.reservation is not None else (),
     )

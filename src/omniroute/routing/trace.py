@@ -36,7 +36,8 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     `plan` is None when the request was refused before there was one; `outcome` is `completed`,
     `failed`, `cut`, `stopped` (its budget ended it), `refused` or `client_gone`; `status` is 0
     where no upstream was asked. `source` is where the answer came from, `cache` what the response
-    cache had to say: `hit`, `miss`, or why it was not asked.
+    cache had to say: `hit`, `miss`, or why it was not asked. `session_id` is the conversation the
+    request belongs to, `run_id` and `task_id` the undertaking and the A2A task it was made for.
     """
 
     request_id: str
@@ -64,3 +65,5 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     translated: bool = False
     source: str = "upstream"
     cache: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None

@@ -379,6 +379,32 @@ class RateWindow(Struct, frozen=True):
         return self.start_s + self.window_s
 
 
+class SessionRow(Struct, frozen=True):
+    """A session of a key, or of callers without one. Times are epoch milliseconds."""
+
+    owner: str
+    id: str
+    created_ms: int
+    seen_ms: int
+    requests: int = 0
+    connection_id: str | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What it is found by: ids of different owners have nothing to do with each other."""
+        return self.owner, self.id
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    """A session and the account it used last at a provider. Epoch milliseconds."""
+
+    session: str
+    provider: str
+    connection: str
+    created_ms: int
+    seen_ms: int
+
+
 class CachedAnswer(Struct, frozen=True, kw_only=True):
     """A kept answer by its signature. `data` is the answer as JSON text."""
 

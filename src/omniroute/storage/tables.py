@@ -365,3 +365,33 @@ rate_windows = Table(
     Column("start_s", BigInteger, primary_key=True),  # epoch seconds
     Column("taken", BigInteger, nullable=False),
 )
+
+# Sessions of keys that may have only so many.
+key_sessions = Table(
+    "key_sessions",
+    metadata,
+    Column("key_id", AnyText, primary_key=True),
+    Column("session_id", AnyText, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False, index=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("connection_id", AnyText),
+)
+
+session_account_affinity = Table(
+    "session_account_affinity",
+    metadata,
+    Column("session_key", AnyText, primary_key=True),
+    Column("provider", AnyText, primary_key=True),
+    Column("connection_id", AnyText, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False, index=True),
+)
+
+rotation_states = Table(
+    "rotation_states",
+    metadata,
+    Column("scope", AnyText, primary_key=True),  # turn, use or latest
+    Column("name", AnyText, primary_key=True),
+    Column("state", JsonText),
+)

@@ -139,6 +139,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         live=made.pipeline.live,
         policy=absent,
         ledger=made.ledger,
+        sessions=absent,
         chat=made.pipeline,
         now_ms=made.pipeline.now_ms,
         new_id=absent,

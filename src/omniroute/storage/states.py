@@ -1,37 +1,39 @@
-"""What is known of the health of providers, accounts and models, in SQL."""
+"""States as JSON values by scope and name, in SQL: of health, and of whose turn it is."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.statements import upsert
-from omniroute.storage.tables import health_states as table
 
 Place: TypeAlias = tuple[str, str]
-"""Scope (`breaker`, `cooldown`, `lockout`) and the name of what it is about."""
+"""Scope (`breaker`, `turn` and so on) and the name of what it is about."""
 
 
-class HealthRepository:
-    """States that are not healthy, as JSON values. What is healthy has no row."""
+class StateRepository:
+    """The states of one table. What is as it always was has no row."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, table: Table) -> None:
         self._connection = connection
+        self._table = table
 
     async def all(self) -> dict[Place, Any]:
         """Every stored state; None for one that is damaged."""
-        rows = await self._connection.execute(select(table))
+        rows = await self._connection.execute(select(self._table))
         return {(row.scope, row.name): row.state for row in rows}
 
     async def save(self, states: Mapping[Place, Any]) -> None:
         """Store these states, each over the one before."""
         for (scope, name), state in states.items():
-            await upsert(self._connection, table, {"scope": scope, "name": name, "state": state})
+            row = {"scope": scope, "name": name, "state": state}
+            await upsert(self._connection, self._table, row)
 
     async def delete(self, places: Iterable[Place]) -> None:
         """Forget these states."""
+        columns = self._table.c
         for scope, name in places:
             await self._connection.execute(
-                delete(table).where(table.c.scope == scope, table.c.name == name)
+                delete(self._table).where(columns.scope == scope, columns.name == name)
             )
