@@ -26,7 +26,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     `key_id` is None for anonymous callers. `scopes` are those of the key; `is_operator` is true
     for whoever may manage the gateway. Empty `allowed_*` mean no restriction.
     `run_id` ties together everything one undertaking causes, `task_id` is the A2A task.
-    `max_sessions` 0 is any number.
+    `max_sessions` 0 is any number. `auto_resolve` leaves it to the gateway which of several
+    providers that list a model is asked.
     """
 
     door: Door
@@ -38,6 +39,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     allowed_connections: tuple[str, ...] = ()
     rate_rules: tuple[RateRule, ...] = ()
     max_sessions: int = 0
+    auto_resolve: bool = False
     session_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None

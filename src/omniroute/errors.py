@@ -58,7 +58,15 @@ class UnknownModel(InvalidRequest):
 
 
 class AmbiguousModel(InvalidRequest):
-    """Several providers list the bare model name; the message says what to write instead."""
+    """Several providers list the bare model name; the message says what to write instead.
+
+    Args:
+        providers: their ids, those that can be asked where there are any.
+    """
+
+    def __init__(self, message: str, *, providers: Sequence[str] = ()) -> None:
+        super().__init__(message, code="ambiguous_model", param="model")
+        self.providers = tuple(providers)
 
 
 class NoCredentials(InvalidRequest):

@@ -114,6 +114,7 @@ class Admission:
             allowed_connections=record.allowed_connections,
             rate_rules=rules_of(record, self.default_rules),
             max_sessions=record.max_sessions,
+            auto_resolve=record.auto_resolve,
         )
 
 

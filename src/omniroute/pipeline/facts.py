@@ -32,6 +32,7 @@ def facts_of(call: ChatCall, affinity: Affinity) -> RouteFacts:
         allowed_connections=call.caller.allowed_connections,
         pinned_connection=call.pinned_connection,
         session=session_of(call, affinity),
+        auto_resolve=call.caller.auto_resolve,
         tags=_tags(metadata.get("tags")),
         all_tags=(metadata.get("tag_match_mode") or metadata.get("tagMatchMode")) == "all",
     )

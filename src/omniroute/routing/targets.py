@@ -189,6 +189,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request asks for. Empty `allowed_*` and `tags` mean no restriction.
 
     `session` is the name under which the client's conversation sticks to an account.
+    `auto_resolve` takes the best of several providers that list the model.
     """
 
     model: str
@@ -198,6 +199,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     session: str | None = None
     tags: tuple[str, ...] = ()
     all_tags: bool = False
+    auto_resolve: bool = False
     asked: Asked = Asked()
 
 
