@@ -90,9 +90,7 @@ class AffinityKeeper(Keeper):
         if not self._unstored and not cleaning:
             return
         async with self._database.work() as work:
-            for binding in self._unstored.values():
-                if binding is not None:
-                    await work.affinity.save(binding)
+            await work.affinity.save(row for row in self._unstored.values() if row is not None)
             await work.affinity.delete(at for at, row in self._unstored.items() if row is None)
             if cleaning:
                 await work.affinity.drop_unseen(now_ms - TTL_MS)

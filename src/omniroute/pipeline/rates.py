@@ -166,6 +166,7 @@ class Rates:
         return RateLimited(
             f"This API key may ask {one.limit} times {span}, and has. "
             f"The next window begins in {left_s} s.",
+            code="rate_limit_exceeded",
             retry_after_s=left_s,
             extras={
                 "limit": one.limit,

@@ -32,20 +32,22 @@ class AffinityRepository:
             for row in rows
         )
 
-    async def save(self, binding: Binding) -> None:
-        """Store a binding over the one before."""
-        row = {
-            "session_key": binding.session,
-            "provider": binding.provider,
-            "connection_id": binding.connection,
-            "created_ms": binding.created_ms,
-            "last_seen_ms": binding.seen_ms,
-        }
-        await upsert(self._connection, table, row)
+    async def save(self, bindings: Iterable[Binding]) -> None:
+        """Store bindings, each over the one before."""
+        # In one order everywhere: two processes that lock the same rows must not wait crosswise.
+        for binding in sorted(bindings, key=lambda row: (row.session, row.provider)):
+            row = {
+                "session_key": binding.session,
+                "provider": binding.provider,
+                "connection_id": binding.connection,
+                "created_ms": binding.created_ms,
+                "last_seen_ms": binding.seen_ms,
+            }
+            await upsert(self._connection, table, row)
 
     async def delete(self, places: Iterable[tuple[str, str]]) -> None:
         """Forget the bindings of these sessions at these providers."""
-        for session, provider in places:
+        for session, provider in sorted(places):
             await self._connection.execute(
                 delete(table).where(table.c.session_key == session, table.c.provider == provider)
             )

@@ -38,10 +38,10 @@ class SessionRepository:
 
     async def save(self, rows: Iterable[SessionRow]) -> None:
         """Note what became of registered sessions; those that are gone stay gone."""
-        for row in rows:
-            values = {**_columns(row)}
+        # In one order everywhere: two processes that lock the same rows must not wait crosswise.
+        for row in sorted(rows, key=lambda one: one.place):
             at = and_(table.c.key_id == row.owner, table.c.session_id == row.id)
-            await self._connection.execute(update(table).where(at).values(values))
+            await self._connection.execute(update(table).where(at).values(_columns(row)))
 
     async def alive(self, from_ms: int) -> tuple[SessionRow, ...]:
         """Sessions that were seen since, longest unseen first."""

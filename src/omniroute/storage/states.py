@@ -26,14 +26,15 @@ class StateRepository:
 
     async def save(self, states: Mapping[Place, Any]) -> None:
         """Store these states, each over the one before."""
-        for (scope, name), state in states.items():
+        # In one order everywhere: two processes that lock the same rows must not wait crosswise.
+        for (scope, name), state in sorted(states.items(), key=lambda row: row[0]):
             row = {"scope": scope, "name": name, "state": state}
             await upsert(self._connection, self._table, row)
 
     async def delete(self, places: Iterable[Place]) -> None:
         """Forget these states."""
         columns = self._table.c
-        for scope, name in places:
+        for scope, name in sorted(places):
             await self._connection.execute(
                 delete(self._table).where(columns.scope == scope, columns.name == name)
             )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.caller import RateRule
-from omniroute.errors import RateLimited
+from omniroute.errors import RateLimited, StorageUnavailable
 from omniroute.pipeline.rates import LocalCounts, Rates
 from omniroute.storage.records import RateWindow
 
@@ -176,3 +176,14 @@ def test_never_more_than_the_limit_over_all_processes(
                 processes[which] = Rates(lambda: clock[0], store)
 
     asyncio.run(run())
+
+
+async def test_where_nobody_can_count_nobody_is_let_in() -> None:
+    class Broken(LocalCounts):
+        async def take(self, window: RateWindow, limit: int, want: int) -> tuple[int, int]:
+            raise StorageUnavailable("The database cannot be reached.")
+
+    rates = Rates(lambda: START_MS, Broken())
+    with pytest.raises(StorageUnavailable):
+        await rates.count("k", [RateRule(5, 60)])
+    assert await rates.count("k", []) == ()
