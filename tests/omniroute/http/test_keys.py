@@ -289,6 +289,8 @@ async def test_keys_without_limits_have_the_default(site: OpenSite) -> None:
             for _ in range(2):
                 answer = await client.post("/v1/chat/completions", json=ASKED, headers=bearer(key))
             second[name] = answer.status_code
+        shown = (await client.get("/api/rate-limit")).json()
+    assert shown["defaultPerKeyPerDay"] == 1
     assert second == {"plain": 429, "own": 200, "nobody": 200}
 
 
