@@ -15,6 +15,7 @@ from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.entrance import Entrance
+from omniroute.pipeline.handoff_table import HandoffTable
 from omniroute.pipeline.health_keeper import HealthKeeper
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.key_policy import default_rules
@@ -29,6 +30,7 @@ from omniroute.pipeline.live_keepers import (
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.sessions import Sessions
 from omniroute.pipeline.sharing import Sharing
@@ -137,6 +139,10 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         async with database.reading() as work:
             cache.know(await work.response_cache.names(now_ms()))
         stack.push_async_callback(cache.settled)
+        handoffs = HandoffTable(database, now_ms)
+        relay = ContextRelay(now_ms, quotas.of, lambda: str(uuid.uuid4()), handoffs)
+        relay.restore(await handoffs.all())
+        stack.callback(relay.stop)
         require_key = settings.require_api_key
         yield Engine(
             version=__version__,
@@ -170,6 +176,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 new_seed=partial(secrets.randbits, 48),
                 limits=_limits(settings),
                 turnstiles=Turnstiles(policy, quotas, now_ms),
+                relay=relay,
                 allow_private=_allow_private(settings),
                 patience=lambda: _patience(policy.settings.wait_for_cooldown),
             ),

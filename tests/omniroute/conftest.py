@@ -17,6 +17,7 @@ from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import ResponseCache
 from omniroute.pipeline.sessions import Sessions
 from omniroute.pipeline.sharing import Sharing
@@ -127,6 +128,7 @@ def build_bench(
         new_seed=lambda: seed,
         limits=limits or Limits(),
         turnstiles=Turnstiles(policy, quotas, lambda: clock[0], sleep),
+        relay=ContextRelay(lambda: clock[0], quotas.of, lambda: "summary-request"),
         allow_private=True,
         sleep=sleep,
     )

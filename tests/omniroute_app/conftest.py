@@ -73,15 +73,19 @@ def renewed(crossroads: Gateway, upstream: Upstream) -> Iterator[Callable[[str],
     spoilt = []
     with httpx.Client(base_url=crossroads.url) as client:
 
+        def heal(target: str) -> None:
+            add_target(client, target, upstream.url)
+            client.post("/api/resilience/reset").raise_for_status()
+
         def renew(model: str) -> str:
             target = model.split("/", 1)[0]
             spoilt.append(target)
-            add_target(client, target, upstream.url)
+            heal(target)
             return model
 
         yield renew
         for target in spoilt:
-            add_target(client, target, upstream.url)
+            heal(target)
 
 
 def configure(process: Gateway, upstream: Upstream) -> None:

@@ -41,6 +41,7 @@ from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
 from omniroute.http.session_routes import SESSIONS
+from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.operations.background import BackgroundResponses
 
@@ -90,6 +91,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *BUDGETS,
             *CACHE,
             *PRICING,
+            *SHAPING,
             *RESILIENCE,
             *SESSIONS,
         ],

@@ -84,15 +84,15 @@ def at_provider(named: str, snapshot: Snapshot, request: ChatRequest) -> ChatReq
     Raises:
         InvalidRequest: there is no such provider, or the model names another.
     """
-    provider_id = snapshot.prefixes.get(named)
+    provider_id = snapshot.provider_named(named)
     if provider_id is None:
         hint = did_you_mean(named, snapshot.prefixes)
         raise InvalidRequest(f"There is no provider '{named}'.{hint}", code="invalid_provider")
     prefix, slash, _ = request.model.partition("/")
     if not slash:
-        alias = snapshot.providers[provider_id].alias or provider_id
-        return msgspec.structs.replace(request, model=f"{alias}/{request.model}")
-    if snapshot.prefixes.get(prefix) != provider_id:
+        name = snapshot.written(provider_id, request.model)
+        return msgspec.structs.replace(request, model=name)
+    if snapshot.provider_named(prefix) != provider_id:
         raise InvalidRequest(
             f"'{request.model}' is not a model of '{named}', which the path names. "
             f"Write '{named}/{request.model}' if that is its whole name there.",

@@ -13,12 +13,14 @@ from litestar.types import Receive, Scope, Send
 from omniroute.caller import Caller
 from omniroute.chat import ChatRequest
 from omniroute.dialects.codec import ClientCodec
+from omniroute.dialects.sse import EVENT_STREAM
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.http.budget_headers import budget_headers
 from omniroute.http.deadlines import deadline_ms
 from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
 from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
+from omniroute.http.keepalive import Keepalive, Progress, wants_progress
 from omniroute.operations import chat
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
 from omniroute.pipeline.session_ids import session_id_of
@@ -170,13 +172,19 @@ class ChatResponse(ASGIResponse):
         )
         if streaming:
             answer = await chat.stream_bytes(engine, call)
+            content_type = ARRAY_TYPE if self._as_array else self._client.stream_type
+            progress = None
+            if content_type == EVENT_STREAM and wants_progress(headers):
+                progress = Progress(send)
             async with aclosing(answer.outputs):
-                content_type = ARRAY_TYPE if self._as_array else self._client.stream_type
-                headers = {"content-type": content_type, **STREAM_HEADERS}
-                told = reply_headers(answer.head, None, self._session)
-                money = budget_headers(answer.head.purses, engine.now_ms())
-                await start(200, {**headers, **told, **money})
-                await self._send_stream(answer, send)
+                own = {
+                    **reply_headers(answer.head, None, self._session),
+                    **budget_headers(answer.head.purses, engine.now_ms()),
+                }
+                if progress is not None:
+                    own["x-omniroute-progress"] = "enabled"
+                await start(200, {"content-type": content_type, **STREAM_HEADERS, **own})
+                await self._send_stream(answer, send, progress)
             return
         whole = await chat.complete(engine, call)
         body = whole.body if self._keep is None else await self._keep(whole.body)
@@ -191,7 +199,9 @@ class ChatResponse(ASGIResponse):
         )
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _send_stream(self, answer: StreamAnswer[bytes], send: Send) -> None:
+    async def _send_stream(
+        self, answer: StreamAnswer[bytes], send: Send, progress: Progress | None
+    ) -> None:
         array = ArrayFrames() if self._as_array else None
         pause = b"\n" if array else self._client.keepalive()
         keepalive = Keepalive(send, pause, self._surface.heartbeat_s if pause else None)
@@ -204,9 +214,15 @@ class ChatResponse(ASGIResponse):
                         output = await self._keep(output)
                     await send({"type": "http.response.body", "body": output, "more_body": True})
                     keepalive.touch()
+                    if progress is not None:
+                        progress.count(output)
         finally:
             keepalive.stop()
+            if progress is not None:
+                progress.stop()
         ending = array.close() if array is not None else b""
+        if progress is not None:
+            ending += progress.frame(done=True)
         await send({"type": "http.response.body", "body": ending, "more_body": False})
 
 
@@ -219,54 +235,17 @@ def _session_header(session: str | None) -> dict[str, str]:
 def reply_headers(head: ReplyHead, receipt: Receipt | None, session: str | None) -> dict[str, str]:
     """The gateway's own headers on a successful answer (01 §2.7); zeros while it streams."""
     cost = (receipt.cost_micro_usd or 0) / 1e6 if receipt else 0.0
+    changes = ",".join(dict.fromkeys(change.code for change in head.changes))
     return {
         "x-omniroute-provider": head.provider_alias,
         "x-omniroute-model": head.chosen.model,
         "x-omniroute-cache": "HIT" if head.source == "cache" else "MISS",
         "x-omniroute-cache-hit": "true" if head.source == "cache" else "false",
         **({"x-omniroute-idempotent": "true"} if head.source == "idempotency" else {}),
+        **({"x-omniroute-changes": changes} if changes else {}),
         "x-omniroute-latency-ms": str(receipt.latency_ms if receipt else 0),
         "x-omniroute-tokens-in": str(receipt.input_tokens if receipt else 0),
         "x-omniroute-tokens-out": str(receipt.output_tokens if receipt else 0),
         "x-omniroute-response-cost": f"{cost:.10f}",
         **_session_header(session),
     }
-
-
-class Keepalive:
-    """Says nothing, audibly, whenever a stream has been silent for `every_s` seconds.
-
-    One timer per stream and no task while data flows: a sent chunk only notes the time.
-    """
-
-    def __init__(self, send: Send, frame: bytes, every_s: float | None) -> None:
-        self._send = send
-        self._frame = frame
-        self._every_s = every_s
-        self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
-        self._sending: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(every_s, self._due) if every_s else None
-
-    def touch(self) -> None:
-        """Data has just been sent."""
-        self._last = self._loop.time()
-
-    def stop(self) -> None:
-        """The stream has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._sending is not None:
-            self._sending.cancel()
-
-    def _due(self) -> None:
-        if self._every_s is None:
-            return
-        silent_s = self._loop.time() - self._last
-        if silent_s >= self._every_s:
-            self._sending = self._loop.create_task(self._beat())
-            self._last, silent_s = self._loop.time(), 0.0
-        self._timer = self._loop.call_later(self._every_s - silent_s, self._due)
-
-    async def _beat(self) -> None:
-        await self._send({"type": "http.response.body", "body": self._frame, "more_body": True})

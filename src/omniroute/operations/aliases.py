@@ -117,6 +117,6 @@ def _problem(
         return "alias", f"'{alias}' already names {'auto routing' if alias == AUTO else 'a combo'}"
     if target in combos:
         return "model", f"'{target}' is a combo; map names to combos at /api/model-combo-mappings"
-    if "/" in target and target.split("/", 1)[0] not in snapshot.prefixes:
+    if "/" in target and snapshot.provider_named(target.split("/", 1)[0]) is None:
         return "model", f"no provider or node is called '{target.split('/', 1)[0]}'"
     return None

@@ -93,6 +93,8 @@ async def metrics_of_combo(engine: Engine, caller: Caller, combo: str) -> OneCom
     """
     if combo not in engine.snapshot.combos:
         raise NotFound(f"There is no combo '{combo}'.")
+    if not engine.snapshot.combo_configs[combo].track_metrics:
+        return OneCombosMetrics(metrics=None, message=f"trackMetrics is off for '{combo}'.")
     found = (await _metrics(engine, [combo])).get(combo)
     message = "" if found is not None else f"Nobody has asked '{combo}' yet."
     return OneCombosMetrics(metrics=found, message=message)
@@ -100,7 +102,9 @@ async def metrics_of_combo(engine: Engine, caller: Caller, combo: str) -> OneCom
 
 async def metrics_of_all_combos(engine: Engine, caller: Caller) -> AllCombosMetrics:
     """What came of the newest requests of every combo."""
-    return AllCombosMetrics(metrics=await _metrics(engine, list(engine.snapshot.combos)))
+    configs = engine.snapshot.combo_configs
+    names = [name for name, config in configs.items() if config.track_metrics]
+    return AllCombosMetrics(metrics=await _metrics(engine, names))
 
 
 async def _metrics(engine: Engine, names: Sequence[str]) -> dict[str, ComboMetricsView]:

@@ -87,7 +87,7 @@ async def test_combo(engine: Engine, caller: Caller, asked: ComboTestInput) -> C
 async def _probed(
     engine: Engine, caller: Caller, leaf: Leaf, labels: dict[str, str | None]
 ) -> TestedTarget:
-    name = f"{leaf.provider}/{leaf.model}"
+    name = engine.snapshot.written(leaf.provider, leaf.model)
     request = ChatRequest(
         model=name,
         messages=(Message("user", (Text(PROBE),)),),

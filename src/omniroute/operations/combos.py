@@ -1,10 +1,10 @@
 """Combos: named lists of targets that answer as one model. Source: 02 §7."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
+import regex
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from omniroute.routing.combo_config import (
     read_config,
     tier_problems,
 )
+from omniroute.routing.strategies import STRATEGIES
 from omniroute.storage.database import Work
 from omniroute.storage.records import Combo, ComboStep, Step
 
@@ -32,11 +33,14 @@ ContextLength = Annotated[int, Meta(ge=1_000, le=2_000_000)]
 
 
 class ComboInput(Struct, frozen=True, kw_only=True):
-    """A new combo. Keys as in 02 §7.2."""
+    """A new combo. Keys as in 02 §7.2.
+
+    Without a strategy it has that of its `config`, of the setting `comboDefaults`, or `priority`.
+    """
 
     name: Name
     models: list[StepText | StepInput] = []
-    strategy: StrategyName = "priority"
+    strategy: StrategyName | UnsetType = UNSET
     config: dict[str, Any] = {}
     allowed_providers: Providers = msgspec.field(default_factory=list, name="allowedProviders")
     system_message: SystemMessage | None = None
@@ -104,7 +108,7 @@ async def create_combo(engine: Engine, caller: Caller, new: ComboInput) -> Combo
         combo = Combo(
             id=engine.new_id(),
             name=_fresh_name(new.name, stored),
-            strategy=new.strategy,
+            strategy=_strategy(engine, new),
             steps=steps_of(new.name.strip(), new.models, {row.name for row in stored}),
             config=new.config,
             allowed_providers=tuple(new.allowed_providers),
@@ -227,6 +231,14 @@ def view(combo: Combo) -> ComboView:
     )
 
 
+def _strategy(engine: Engine, new: ComboInput) -> str:
+    if new.strategy is not UNSET:
+        return new.strategy
+    told = (new.config, engine.snapshot.settings["comboDefaults"])
+    named = next((str(name) for one in told if (name := one.get("strategy"))), "priority")
+    return named if named in STRATEGIES else "priority"
+
+
 def _changed(old: Combo, said: Mapping[str, Any], others: Sequence[Combo], now: str) -> Combo:
     fields = {
         name: tuple(value) if name == "allowed_providers" else value
@@ -277,8 +289,8 @@ def _require_sound(combo: Combo, others: Sequence[Combo]) -> None:
     """Refuse what could be stored and not be used."""
     if combo.tool_filter_regex is not None:
         try:
-            re.compile(combo.tool_filter_regex)
-        except re.error as error:
+            regex.compile(combo.tool_filter_regex)
+        except regex.error as error:
             problem = ("tool_filter_regex", f"does not compile: {error}")
             raise ValidationFailed([problem]) from error
     try:

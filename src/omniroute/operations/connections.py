@@ -141,7 +141,7 @@ def _known(engine: Engine, connection_id: str) -> Connection:
 
 def _provider_id(engine: Engine, named: str) -> str:
     snapshot = engine.snapshot
-    found = named if named in snapshot.providers else snapshot.prefixes.get(named)
+    found = snapshot.provider_named(named)
     if found is not None and found != DEMO_ACCOUNT.provider:
         return found
     if named.startswith(("openai-compatible-", "anthropic-compatible-")):

@@ -84,7 +84,7 @@ async def delete_custom_model(engine: Engine, caller: Caller, provider: str, mod
 
 
 def _provider(named: str, snapshot: Snapshot) -> str:
-    found = named if named in snapshot.providers else snapshot.prefixes.get(named)
+    found = snapshot.provider_named(named)
     if found is None:
         hint = did_you_mean(named, snapshot.prefixes)
         raise ValidationFailed([("provider", f"'{named}' is no provider or node.{hint}")])

@@ -63,7 +63,7 @@ async def list_provider_models(engine: Engine, caller: Caller, named: str) -> li
         InvalidRequest: there is no such provider.
     """
     snapshot = engine.snapshot
-    provider_id = snapshot.prefixes.get(named)
+    provider_id = snapshot.provider_named(named)
     if provider_id is None:
         hint = did_you_mean(named, snapshot.prefixes)
         raise InvalidRequest(f"There is no provider '{named}'.{hint}", code="invalid_provider")
@@ -172,9 +172,7 @@ async def list_models_catalog(engine: Engine, caller: Caller, query: ModelsQuery
     snapshot = engine.snapshot
     wanted: str | None = None
     if query.provider is not None:
-        wanted = snapshot.prefixes.get(query.provider)
-        if wanted is None and query.provider in snapshot.providers:
-            wanted = query.provider
+        wanted = snapshot.provider_named(query.provider)
         if wanted is None:
             hint = did_you_mean(query.provider, snapshot.prefixes)
             raise InvalidRequest(

@@ -111,11 +111,9 @@ def _merged(old: StatedPrice | None, new: StatedPrice) -> StatedPrice:
 
 def _provider(engine: Engine, named: str) -> str:
     """The id of a provider, by id, alias or prefix, whatever its case."""
-    prefixes = engine.snapshot.prefixes
-    found = prefixes.get(named) or prefixes.get(named.lower())
-    if found is None and named in engine.snapshot.providers:
-        found = named
+    snapshot = engine.snapshot
+    found = snapshot.provider_named(named) or snapshot.provider_named(named.lower())
     if found is None:
-        hint = did_you_mean(named, prefixes)
+        hint = did_you_mean(named, snapshot.prefixes)
         raise ValidationFailed([(named, f"is no provider.{hint}")])
     return found

@@ -205,7 +205,7 @@ async def queue_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
 async def reset_breakers(engine: Engine, caller: Caller, provider: str | None = None) -> int:
     """Close the breaker of a provider, or all; how many had counted failures."""
     if provider is not None:
-        provider = engine.snapshot.prefixes.get(provider, provider)
+        provider = engine.snapshot.provider_named(provider) or provider
     return engine.health.reset(provider)
 
 
@@ -232,7 +232,7 @@ async def unlock_models(engine: Engine, caller: Caller, which: Unlock) -> bool:
     if missing:
         raise ValidationFailed([(name, "is required without 'all'") for name in missing])
     named = str(which.provider)
-    provider = engine.snapshot.prefixes.get(named, named)
+    provider = engine.snapshot.provider_named(named) or named
     return engine.health.unlock(provider, which.model, which.connection_id) > 0
 
 

@@ -155,6 +155,7 @@ def told(trace: RouteTrace) -> str:
         lines += [f"Note: {note}." for note in trace.plan.notes]
     if trace.source != "upstream":
         lines.append(_SOURCES[trace.source])
+    lines += [f"Changed before it was sent: {change.text}." for change in trace.changes]
     if trace.waited_ms:
         lines.append(f"Waited {trace.waited_ms} ms between attempts or for a pause to end.")
     for attempt in trace.attempts:

@@ -13,6 +13,7 @@ from omniroute.operations.inputs import field_problem
 from omniroute.routing.accounts import ACCOUNT_STRATEGIES
 from omniroute.routing.combo_config import read_config
 from omniroute.routing.resolve import AUTO_VARIANTS
+from omniroute.routing.shaping import SHAPES
 from omniroute.routing.snapshot import SETTINGS
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -106,6 +107,15 @@ def _layer_problem(layer: Any) -> str | None:
     return None
 
 
+def _shape_problem(name: str, value: Any) -> str | None:
+    try:
+        msgspec.convert(value, SHAPES[name])
+    except msgspec.ValidationError as error:
+        field, message = field_problem(str(error))
+        return f"{field}: {message}" if field else message
+    return None
+
+
 def _problem(name: str, value: Any) -> str | None:
     if name not in SETTINGS:
         return f"is not a setting.{did_you_mean(name, SETTINGS)}"
@@ -114,6 +124,8 @@ def _problem(name: str, value: Any) -> str | None:
     if type(value) is not type(SETTINGS[name]):
         kind = {"bool": "true or false", "int": "a whole number", "str": "a text"}
         return f"must be {kind.get(type(SETTINGS[name]).__name__, 'an object')}"
+    if name in SHAPES:
+        return _shape_problem(name, value)
     if name in ("comboDefaults", "providerOverrides"):
         layers = [value] if name == "comboDefaults" else list(value.values())
         return next((told for layer in layers if (told := _layer_problem(layer))), None)

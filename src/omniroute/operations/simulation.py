@@ -70,6 +70,15 @@ class ExcludedTarget(Struct, frozen=True, rename="camel"):
     until: int | None
 
 
+class StandbyStep(Struct, frozen=True, rename="camel"):
+    """Who is asked only after everything else has failed as `when` says."""
+
+    provider: str
+    model: str
+    connection: str
+    when: str
+
+
 class Simulation(Struct, frozen=True, rename="camel"):
     """The planner's own plan for a request, nothing sent."""
 
@@ -78,6 +87,7 @@ class Simulation(Struct, frozen=True, rename="camel"):
     excluded: tuple[ExcludedTarget, ...]
     combo: str | None
     strategy: str
+    standby: tuple[StandbyStep, ...]
     snapshot_version: int
     seed: int
     notes: tuple[str, ...]
@@ -153,6 +163,10 @@ def _simulation(engine: Engine, made: Plan, prompt_tokens: int) -> Simulation:
         ),
         combo=made.combo,
         strategy=made.strategy,
+        standby=tuple(
+            StandbyStep(row.provider, row.model, row.connection, row.when or "")
+            for row in made.standby
+        ),
         snapshot_version=made.snapshot_version,
         seed=made.seed,
         notes=made.notes,

@@ -21,7 +21,7 @@ from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
 )
-from omniroute.pipeline.dispatch import Dispatch, walk_of
+from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.exchange import (
     ChatCall,
@@ -34,15 +34,18 @@ from omniroute.pipeline.exchange import (
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
-from omniroute.pipeline.planning import Patience, Planning
+from omniroute.pipeline.planning import Patience, Planning, directed
+from omniroute.pipeline.preparing import prepared
 from omniroute.pipeline.recall import Recall, Remembering
+from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.reserving import reserve
 from omniroute.pipeline.response_cache import Kept
 from omniroute.pipeline.seam import Committed, SeamedFlow
 from omniroute.pipeline.settlement import Record, Settlement, head_of
-from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.streaming import FlowFor, Streaming
 from omniroute.pipeline.token_count import TokenCount, count_at, estimated
+from omniroute.pipeline.walk import walk_of
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
@@ -76,6 +79,7 @@ class ChatPipeline:
     new_seed: Callable[[], int]
     limits: Limits
     turnstiles: Turnstiles
+    relay: ContextRelay
     allow_private: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     patience: Callable[[], Patience] = Patience
@@ -88,7 +92,7 @@ class ChatPipeline:
         """
         async with self._let_in(call, stream=False) as entrance:
             answer = await self.answers.whole(
-                self._recalled(call), self.snapshot(), self._asked, self._served
+                self._arrived(call), self.snapshot(), self._asked, self._served
             )
             return entrance.answered(call, answer)
 
@@ -110,7 +114,7 @@ class ChatPipeline:
         """Answer with a whole reply of an upstream."""
         books = self._open(call, stream=False)
         try:
-            made = await reserve(books, await self._planning.real(books))
+            made = await self._ready(books)
             if books.reservation is not None and books.reservation.cut:
                 return await self._collected(books, made)
             walk = walk_of(
@@ -195,7 +199,7 @@ class ChatPipeline:
             raise ValueError("A caller without a wire format gets events")
 
         async with self._let_in(call, stream=True) as entrance:
-            return entrance.answered(call, await self._streamed(self._recalled(call), client))
+            return entrance.answered(call, await self._streamed(self._arrived(call), client))
 
     async def _streamed(self, call: ChatCall, client: ClientCodec) -> StreamAnswer[bytes]:
         call, kept = await self.answers.kept(call, self.snapshot())
@@ -228,13 +232,15 @@ class ChatPipeline:
             OmniRouteError: as for `stream_bytes`.
         """
         async with self._let_in(call, stream=True) as entrance:
-            call, kept = await self.answers.kept(self._recalled(call), self.snapshot())
+            call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
             if kept is not None:
                 return self._replayed(call, kept, list(events_of(kept.reply)))
             return entrance.answered(call, await self._stream(call, self._events))
 
-    def _recalled(self, call: ChatCall) -> ChatCall:
-        return replace(call, request=self.recall.completed(call.request, call.caller.owner))
+    def _arrived(self, call: ChatCall) -> ChatCall:
+        """The call with what its client dropped, on its way to the model rules send it to."""
+        request = self.recall.completed(call.request, call.caller.owner)
+        return directed(replace(call, request=request), self.snapshot())
 
     def _events(
         self,
@@ -277,7 +283,16 @@ class ChatPipeline:
         Raises:
             OmniRouteError: the model does not resolve, or the caller may not use it.
         """
-        return self._planning.dry(call, asked, seed)
+        return self._planning.dry(directed(call, self.snapshot()), asked, seed)
+
+    async def _ready(self, books: Settlement) -> Plan:
+        """Everything that comes before the first byte is sent: plan, prepare, set money aside."""
+        made = await self._planning.real(books)
+        books.call = prepared(books.call, books.snapshot, made.combo)
+        if made.combo is not None:
+            # Not through the entrance: nobody asked for a summary, so no rule counts it.
+            books.on_completed.append(lambda: self.relay.delivered(books, self._asked))
+        return await reserve(books, made)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:
         """How much a request would make its first target read. Nothing is generated.
@@ -300,7 +315,7 @@ class ChatPipeline:
     ) -> StreamAnswer[OutT]:
         books = self._open(call, stream=True)
         try:
-            made = await reserve(books, await self._planning.real(books))
+            made = await self._ready(books)
             streaming = Streaming(self._dispatch, self.limits, self.now_ms, flow_for, tape)
             return await streaming.begun(books, made)
         except BaseException as error:
@@ -315,14 +330,16 @@ class ChatPipeline:
 
     @property
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep)
+        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.relay)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(
             call, stream, self.now_ms, self.record, self.ledger, snapshot=self.snapshot()
         )
 
-    def _endpoint(self, call: ChatCall, candidate: Candidate, snapshot: Snapshot) -> Endpoint:
+    def _endpoint(
+        self, call: ChatCall, candidate: Candidate, snapshot: Snapshot, combo: str | None = None
+    ) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
         account = snapshot.connections[candidate.connection]
         return Endpoint(
@@ -334,8 +351,19 @@ class ChatPipeline:
             fetch=self.gate,
             credentials=self.credentials,
             allow_private=self.allow_private or provider.probe_port is not None,
-            turnstile=self.turnstiles.at(account, candidate.model),
+            turnstile=self.turnstiles.at(
+                account, candidate.model, self._combo_slots(combo, candidate, snapshot)
+            ),
         )
+
+    def _combo_slots(
+        self, combo: str | None, candidate: Candidate, snapshot: Snapshot
+    ) -> ComboSlots | None:
+        config = snapshot.conduct(combo, candidate.provider)
+        if combo is None or config is None or config.concurrency_per_model is None:
+            return None
+        wait_s = config.queue_timeout_ms / 1000
+        return self.turnstiles.of_combo(combo, candidate.key, config.concurrency_per_model, wait_s)
 
 
 async def _nothing_to_leave() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from omniroute.chat import Event
+from omniroute.chat import Dialect, Event
 from omniroute.dialects.codec import ErrorFacts, MalformedReply
 from omniroute.pipeline.attempt import Begun
 from omniroute.pipeline.dispatch import judge
@@ -70,7 +70,7 @@ class Delivery(Generic[OutT]):
                 if failure is None:
                     self.live.health.succeeded(*self.to.candidate.place)
                     self._close("completed", 200)
-                    yield pending + flow.close()
+                    yield self._final_values() + pending + flow.close()
                     await self._drain()
                     return
                 self._judge(failure)
@@ -88,6 +88,22 @@ class Delivery(Generic[OutT]):
                 return
         finally:
             await self._leave()
+
+    def _final_values(self) -> OutT:
+        """What the headers could not say when the stream began, in remarks before its end."""
+        said = self.begun.primed[:0]
+        if self.books.call.dialect is Dialect.GEMINI:  # its clients know no comments
+            return said
+        receipt = self.books.receipt
+        told = {
+            "latency-ms": receipt.latency_ms,
+            "tokens-in": receipt.input_tokens,
+            "tokens-out": receipt.output_tokens,
+            "response-cost": f"{(receipt.cost_micro_usd or 0) / 1e6:.10f}",
+        }
+        for name, value in told.items():
+            said = said + self.begun.flow.note(f"x-omniroute-{name}={value}")
+        return said
 
     def _stopped(self) -> OutT:
         """The end of an answer that nobody pays for any further: clean, and with the reason."""

@@ -1,27 +1,32 @@
 """The walk over the candidates of a plan, until one delivers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from omniroute.dialects.left_behind import without_state
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
+from omniroute.pipeline.fitting import fitted
+from omniroute.pipeline.last_resorts import instead_of
 from omniroute.pipeline.outbound import Endpoint
-from omniroute.pipeline.settlement import Settlement
+from omniroute.pipeline.relay import ContextRelay
+from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.plan import Plan
 from omniroute.routing.policy import category_of
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Candidate
+from omniroute.routing.tool_limits import tool_limit_in
 from omniroute.routing.verdicts import (
     CLIENT_GONE,
     FOREIGN_STATE,
     HEDGED,
+    TOO_MANY_TOOLS,
     Failure,
     Verdict,
     classify,
@@ -29,73 +34,29 @@ from omniroute.routing.verdicts import (
 
 ResultT = TypeVar("ResultT")
 
-MOST_ATTEMPTS = 30
-"""However a combo is configured, a request asks no more often than this."""
-
 LONGEST_PACE_MS = 5_000
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 PACED = frozenset({502, 503, 504})
 NEVER_AGAIN = frozenset({"stream_timeout", "stream_early_eof"})
+MENDED = frozenset({FOREIGN_STATE, TOO_MANY_TOOLS})
+"""What a client is to blame for and the gateway can put right."""
+
 _OVERTAKEN = "overtaken by another target"
-
-
-@dataclass(slots=True)
-class Walk(Generic[ResultT]):
-    """One request on its way through a plan: what is left to try, and what came of the rest.
-
-    `discard` lets go of a result that came too late. `continues_at` is how many characters of the
-    answer earlier targets have given already.
-    """
-
-    books: Settlement
-    made: Plan
-    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]]
-    discard: Callable[[ResultT], Awaitable[None]]
-    queue: list[Candidate]
-    failures: list[tuple[Candidate, Failure, Verdict]] = field(default_factory=list)
-    tries: dict[Candidate, int] = field(default_factory=dict)
-    turns: tuple[str, ...] = ()
-    continues_at: int | None = None
-
-    def next(self) -> Candidate | None:
-        """What to try now; None when the walk is over."""
-        over = len(self.books.attempts) >= MOST_ATTEMPTS
-        return None if over or not self.queue else self.queue.pop(0)
-
-
-def walk_of(
-    books: Settlement,
-    made: Plan,
-    attempt: Callable[[ChatCall, Endpoint], Awaitable[ResultT]],
-    discard: Callable[[ResultT], Awaitable[None]],
-) -> Walk[ResultT]:
-    """The whole way of a plan; its first candidate took its turns when the plan was made."""
-    queue = list(made.candidates if books.candidates is None else books.candidates)
-    return Walk(books, made, attempt, discard, queue, turns=made.candidates[0].turns)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Delivered(Generic[ResultT]):
-    """An attempt that brought something. Times are epoch milliseconds."""
-
-    to: Endpoint
-    result: ResultT
-    started_ms: int
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """Tries candidates and feeds health once per attempt.
 
-    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, `sleep`
-    waits for seconds.
+    `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, in a combo
+    or by itself, `sleep` waits for seconds.
     """
 
     live: Live
     now_ms: Callable[[], int]
-    endpoint: Callable[[ChatCall, Candidate, Snapshot], Endpoint]
+    endpoint: Callable[[ChatCall, Candidate, Snapshot, str | None], Endpoint]
     sleep: Callable[[float], Awaitable[None]]
+    relay: ContextRelay
 
     async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
         """Try what is left of a walk, in order, until one delivers.
@@ -103,21 +64,28 @@ class Dispatch:
         Raises:
             UpstreamFailed: none did; carries the most informative failure.
         """
-        books, made = walk.books, walk.made
-        while (candidate := walk.next()) is not None:
-            delivered = await self._raced(walk, candidate)
-            if delivered is not None:
-                chosen = delivered.to.candidate
-                ttft_ms = delivered.at_ms - delivered.started_ms
-                books.attempted(
-                    chosen,
-                    delivered.started_ms,
-                    ttft_ms=ttft_ms,
-                    continues_at=walk.continues_at,
-                )
-                self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
-                return delivered.to, delivered.result
-        raise no_answer(walk.failures, made, self.live.health.view(), books.snapshot)
+        while True:
+            while (candidate := walk.next()) is not None:
+                delivered = await self._raced(walk, candidate)
+                if delivered is not None:
+                    return self._noted(walk, delivered)
+            view = self.live.health.view()
+            error = no_answer(walk.failures, walk.made, view, walk.books.snapshot)
+            if not walk.goes_on(error):
+                raise error
+
+    def _noted(
+        self, walk: Walk[ResultT], delivered: Delivered[ResultT]
+    ) -> tuple[Endpoint, ResultT]:
+        """What an attempt brought, once that is written down."""
+        chosen, made = delivered.to.candidate, walk.made
+        ttft_ms = delivered.at_ms - delivered.started_ms
+        walk.books.call = replace(walk.books.call, changes=delivered.changes)
+        walk.books.attempted(
+            chosen, delivered.started_ms, ttft_ms=ttft_ms, continues_at=walk.continues_at
+        )
+        self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
+        return delivered.to, delivered.result
 
     async def _raced(self, walk: Walk[ResultT], candidate: Candidate) -> Delivered[ResultT] | None:
         """One attempt, or two when the first one takes its time and the combo hedges."""
@@ -149,7 +117,10 @@ class Dispatch:
     ) -> Delivered[ResultT] | None:
         """One attempt, judged when it fails; None when the walk has to go on."""
         books, made = walk.books, walk.made
-        to = self.endpoint(books.call, candidate, books.snapshot)
+        to = self.endpoint(books.call, candidate, books.snapshot, made.combo)
+        most_tools = self.live.health.view().most_tools(candidate.provider)
+        waiting = self.relay.waiting(books.call, books.snapshot, made.combo, candidate)
+        sent = fitted(books.call, candidate, most_tools, waiting)
         started_ms = self.now_ms()
         if walk.tries:
             self.live.took(candidate, walk.turns)
@@ -157,7 +128,8 @@ class Dispatch:
         walk.tries[candidate] = walk.tries.get(candidate, 0) + 1
         self.live.began(candidate, made.combo)
         try:
-            result = await walk.attempt(books.call, to)
+            async with _in_time(config):
+                result = await walk.attempt(sent, to)
         except AttemptFailed as failed:
             self.live.ended(candidate)
             failure = failed.failure
@@ -183,7 +155,7 @@ class Dispatch:
                 verdict=HEDGED if overtaken else CLIENT_GONE,
             )
             raise
-        return Delivered(to, result, started_ms, self.now_ms())
+        return Delivered(to, result, started_ms, self.now_ms(), sent.changes)
 
     async def _go_on(
         self,
@@ -196,9 +168,10 @@ class Dispatch:
         """Decide what a failure leaves to try, and wait where the combo says so."""
         if verdict.reason == FOREIGN_STATE:
             walk.books.call = unburdened(walk.books.call)
-        mine = verdict.blame == "client" and verdict.reason != FOREIGN_STATE
+        useless = verdict.reason == TOO_MANY_TOOLS and not self._learns_tools(walk, failure)
+        mine = verdict.blame == "client" and verdict.reason not in MENDED
         stops = config is not None and config.stop_on_client_error and mine
-        if verdict.action == "answer" or stops:
+        if verdict.action == "answer" or stops or useless:
             walk.queue.clear()
             return
         if verdict.action == "retry" and walk.tries[candidate] == 1:
@@ -213,11 +186,23 @@ class Dispatch:
         if verdict.action == "next-target":
             gone = (candidate.provider, candidate.model)
             walk.queue[:] = [row for row in walk.queue if (row.provider, row.model) != gone]
+            view = self.live.health.view()
+            others = instead_of(candidate, verdict, walk.made, walk.books.snapshot, view)
+            walk.queue[:0] = [row for row in others if walk.books.covers(row)]
         if config is not None and failure.status in PACED and walk.queue:
             blocked = self.live.health.view().blocked(*candidate.place)
             rest_ms = (blocked[1] or 0) - self.now_ms() if blocked is not None else 0
             if 0 < rest_ms <= LONGEST_PACE_MS:
                 await self._wait(walk, min(rest_ms, config.fallback_delay_ms))
+
+    def _learns_tools(self, walk: Walk[ResultT], failure: Failure) -> bool:
+        """Whether a provider said of its limit what helps: the request did not keep to it."""
+        candidate = walk.failures[-1][0]
+        most = tool_limit_in(failure.text)
+        if most is None or len(walk.books.call.request.tools) <= most:
+            return False
+        self.live.health.takes_tools(candidate.provider, most)
+        return True
 
     async def _wait(self, walk: Walk[ResultT], wait_ms: int) -> None:
         left_ms = walk.books.call.left_ms(self.now_ms())
@@ -225,6 +210,24 @@ class Dispatch:
         if wait_ms:
             walk.books.waited_ms += wait_ms
             await self.sleep(wait_ms / 1000)
+
+
+@asynccontextmanager
+async def _in_time(config: ComboConfig | None) -> AsyncGenerator[None]:
+    """End what is within when it takes longer than the combo gives one attempt."""
+    longest_ms = config.timeout_ms if config is not None else None
+    if longest_ms is None:
+        yield
+        return
+    timer = asyncio.timeout(longest_ms / 1000)
+    try:
+        async with timer:
+            yield
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        text = f"No answer within {longest_ms} ms, the combo's timeoutMs"
+        raise AttemptFailed(Failure(cause="slow", status=504, text=text)) from None
 
 
 async def _first_delivered(

@@ -13,7 +13,7 @@ from omniroute.dialects.codec import ClientCodec
 from omniroute.pipeline.purse import Purse
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate
-from omniroute.routing.trace import AttemptTrace
+from omniroute.routing.trace import AttemptTrace, Change
 
 OutputT = TypeVar("OutputT")
 
@@ -27,7 +27,8 @@ class ChatCall:
     `left_behind` is what a provider would not read and later attempts go without. `path` is where
     the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
     ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `session` is
-    the conversation it belongs to.
+    the conversation it belongs to, `changes` what the gateway has changed in the request,
+    `routed_model` where a rule sends it instead.
     """
 
     request_id: str
@@ -43,6 +44,13 @@ class ChatCall:
     cache: str | None = None
     deadline_ms: int | None = None
     session: str | None = None
+    changes: tuple[Change, ...] = ()
+    routed_model: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The model to plan for: the one that was asked for, unless a rule says another."""
+        return self.routed_model or self.request.model
 
     def left_ms(self, now_ms: int) -> int | None:
         """How long the caller still waits, at least 0; None for any time."""
@@ -77,8 +85,9 @@ class ReplyHead:
     """What is known when the first content has arrived; the last of `attempts` brought it.
 
     `source` is `upstream`, or where an answer came from that nobody was asked for: `cache`,
-    `shared` with the same request under way, or `idempotency`. `purses` are the limits it counts
-    against; what is left in them changes while the answer grows.
+    `shared` with the same request under way, or `idempotency`. `changes` is what was sent
+    otherwise than asked. `purses` are the limits it counts against; what is left in them changes
+    while the answer grows.
     """
 
     request_id: str
@@ -90,6 +99,7 @@ class ReplyHead:
     latency_ms: int
     source: str = "upstream"
     purses: Sequence[Purse] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(slots=True)

@@ -19,20 +19,22 @@ _IN_USER_ID = re.compile(r"session_([\w-]{8,})$")
 """Claude Code names its session at the end of `metadata.user_id`."""
 
 
-def facts_of(call: ChatCall, affinity: Affinity) -> RouteFacts:
+def facts_of(call: ChatCall, affinity: Affinity, *, conversations: bool = False) -> RouteFacts:
     """The facts of a call.
 
     Args:
         affinity: which sessions stick to an account: none, those the client names, or all.
+        conversations: whether somebody asks for the name of the conversation, too.
     """
     metadata = _metadata(call.request)
     return RouteFacts(
-        model=call.request.model,
+        model=call.model,
         allowed_models=call.caller.allowed_models,
         allowed_connections=call.caller.allowed_connections,
         pinned_connection=call.pinned_connection,
         session=session_of(call, affinity),
         auto_resolve=call.caller.auto_resolve,
+        conversation=session_of(call, "always") if conversations else None,
         tags=_tags(metadata.get("tags")),
         all_tags=(metadata.get("tag_match_mode") or metadata.get("tagMatchMode")) == "all",
     )

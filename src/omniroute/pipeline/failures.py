@@ -23,8 +23,12 @@ def no_answer(
     health: HealthView,
     snapshot: Snapshot,
 ) -> UpstreamFailed:
-    """The error for a walk in which nothing delivered; the earliest of equals is shown."""
-    candidate, failure, verdict = max(failures, key=lambda row: informativeness(row[2]))
+    """The error for a walk in which nothing delivered; the earliest of equals is shown.
+
+    What became of models that were asked instead is nothing its author would understand.
+    """
+    own = [row for row in failures if row[0].stands_in_for is None and row[0].when is None]
+    candidate, failure, verdict = max(own or failures, key=lambda row: informativeness(row[2]))
     error_type, code = _OWN_CODES.get(failure.cause, (failure.error_type, failure.code))
     tried = len({(row.provider, row.connection, row.model) for row, _, _ in failures})
     others = f" ({tried} targets were tried)" if tried > 1 else ""

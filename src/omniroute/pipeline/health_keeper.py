@@ -15,6 +15,7 @@ from omniroute.routing.health import (
     HealthView,
     Lockout,
     ModelKey,
+    ToolLimit,
 )
 from omniroute.storage.database import Database
 from omniroute.storage.states import Place
@@ -74,6 +75,7 @@ def as_rows(view: HealthView) -> dict[Place, Any]:
             for at, row in view.lockouts.items()
         }
     )
+    rows.update({("tools", at): _row(row) for at, row in view.tool_limits.items()})
     return rows
 
 
@@ -82,6 +84,7 @@ def from_rows(rows: Mapping[Place, Any], connections: Collection[str], now_ms: i
     breakers: dict[str, Breaker] = {}
     cooldowns: dict[str, Cooldown] = {}
     lockouts: dict[ModelKey, Lockout] = {}
+    tools: dict[str, ToolLimit] = {}
     for (scope, name), row in rows.items():
         try:
             match scope:
@@ -89,16 +92,18 @@ def from_rows(rows: Mapping[Place, Any], connections: Collection[str], now_ms: i
                     breakers[name] = msgspec.convert(row, Breaker)
                 case "cooldown" if name in connections:
                     cooldowns[name] = msgspec.convert(row, Cooldown)
+                case "tools":
+                    tools[name] = msgspec.convert(row, ToolLimit)
                 case "lockout":
                     key = msgspec.json.decode(name, type=ModelKey)
                     if key[1] in connections:
                         lockouts[key] = msgspec.convert(row, Lockout)
         except (msgspec.DecodeError, msgspec.ValidationError):
             log.warning("what is stored of the %s '%s' is damaged and left out", scope, name)
-    return HealthView(now_ms, breakers, cooldowns, lockouts)
+    return HealthView(now_ms, breakers, cooldowns, lockouts, tools)
 
 
-def _row(state: Breaker | Cooldown | Lockout) -> Any:
+def _row(state: Breaker | Cooldown | Lockout | ToolLimit) -> Any:
     row = msgspec.to_builtins(state)
     # A probe ends with its process, and the newest failures are only of interest for seconds.
     return {name: value for name, value in row.items() if name not in ("probing", "counted")}
@@ -110,4 +115,5 @@ def _same(one: HealthView, other: HealthView) -> bool:
         one.breakers is other.breakers
         and one.cooldowns is other.cooldowns
         and one.lockouts is other.lockouts
+        and one.tool_limits is other.tool_limits
     )

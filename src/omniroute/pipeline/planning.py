@@ -1,18 +1,21 @@
 """From a call to its plan: dry for whoever only looks, patient for a real run."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as replace_fields
 
+from omniroute.errors import Forbidden, InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.facts import facts_of
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.refusals import recovery_ms, refusal
+from omniroute.routing.rerouting import REROUTES, rerouted
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Asked
+from omniroute.routing.trace import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,23 @@ class Patience:
 
     retries: int = 3
     longest_s: float = 30.0
+
+
+def directed(call: ChatCall, snapshot: Snapshot) -> ChatCall:
+    """The call with the model a rule sends it to, if one does."""
+    if call.routed_model is not None:
+        return call
+    found = rerouted(call.request, call.headers, snapshot.shaping)
+    if found is None:
+        return call
+    change = Change(found.code, found.why)
+    return replace(call, routed_model=found.model, changes=(*call.changes, change))
+
+
+def _undirected(call: ChatCall) -> ChatCall:
+    """The call where it was meant to go, because the model of the rule cannot be used."""
+    changes = tuple(change for change in call.changes if change.code not in REROUTES)
+    return replace(call, routed_model=None, changes=changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +67,23 @@ class Planning:
             OmniRouteError: the model does not resolve, or the caller may not use it.
         """
         snapshot = self.snapshot()
-        facts = facts_of(call, snapshot.settings["sessionAffinity"])
+        facts = facts_of(
+            call, snapshot.settings["sessionAffinity"], conversations=snapshot.keeps_conversations
+        )
         if asked is not None:
             facts = replace_fields(facts, asked=asked)
         seed = self.new_seed() if seed is None else seed
-        return snapshot, plan(facts, snapshot, self.live.world(), seed, call.request)
+        world = self.live.world()
+        try:
+            return snapshot, plan(facts, snapshot, world, seed, call.request)
+        except (InvalidRequest, Forbidden) as error:
+            if call.routed_model is None:
+                raise
+            # A rule must not stand between a request and its answer.
+            facts = replace_fields(facts, model=call.request.model)
+            made = plan(facts, snapshot, world, seed, call.request)
+            note = f"not sent to '{call.routed_model}': {error}"
+            return snapshot, replace_fields(made, notes=(*made.notes, note))
 
     async def real(self, books: Settlement) -> Plan:
         """What will be tried. One model waits for its accounts, as long as that makes sense.
@@ -82,5 +114,7 @@ class Planning:
     def _taken(self, books: Settlement) -> Plan:
         """A plan that is gone by: its turns are taken before anybody else can plan."""
         books.snapshot, books.plan = self.dry(books.call)
+        if books.plan.requested_model != books.call.model:
+            books.call = _undirected(books.call)
         self.live.chosen(books.plan)
         return books.plan

@@ -34,7 +34,8 @@ async def reserve(books: Settlement, made: Plan) -> Plan:
                 f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
             )
     budgets = budgets_for(call.caller, call.session, books.snapshot.budgets)
-    need = need_of(call.request, prices)
+    last = [books.snapshot.price(row.provider, row.model) for row in made.standby]
+    need = need_of(call.request, [*prices, *last])
     try:
         held = await books.ledger.reserve(call.caller.owner, need, budgets)
     except BudgetExceeded as error:

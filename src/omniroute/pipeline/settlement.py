@@ -10,6 +10,7 @@ import msgspec
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
+from omniroute.pipeline.estimate import need_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
@@ -46,7 +47,7 @@ class Settlement:
     started_at_ms: int = 0
     waited_ms: int = 0
     source: str = "upstream"
-    on_completed: Callable[[], None] | None = None
+    on_completed: list[Callable[[], None]] = field(default_factory=list)
     candidates: tuple[Candidate, ...] | None = None
     closed: bool = False
     _parts: dict[int, tuple[Usage, int | None]] = field(default_factory=dict)
@@ -121,6 +122,15 @@ class Settlement:
         price = self.snapshot.price(candidate.provider, candidate.model)
         return usage, price.cost_micro_usd(usage) if price else None
 
+    def covers(self, candidate: Candidate) -> bool:
+        """Whether what is set aside is enough for a candidate nobody had planned for."""
+        held = self.reservation
+        if held is None or not held.purses:
+            return True
+        price = self.snapshot.price(candidate.provider, candidate.model)
+        need = need_of(self.call.request, [price])
+        return need.reading <= held.need.reading and need.token_pico <= held.need.token_pico
+
     async def affords(self, tokens: int) -> bool:
         """Whether an answer of `tokens` tokens is paid for, with more money where that takes it."""
         held = self.reservation
@@ -172,8 +182,9 @@ class Settlement:
             charges = self.ledger.settle(self.reservation, cost or 0)
         finished = self._finished(outcome, served_by, cost, error)
         self.record(msgspec.structs.replace(finished, charges=charges))
-        if outcome == "completed" and self.on_completed is not None:
-            self.on_completed()
+        if outcome == "completed":
+            for told in self.on_completed:
+                told()
 
     def _fill_receipt(self, status: int, usage: Usage | None, cost: int | None) -> None:
         receipt = self.receipt
@@ -224,6 +235,7 @@ class Settlement:
             cost_micro_usd=cost,
             source=self.source,
             cache=call.cache,
+            changes=call.changes,
             translated=provider is not None and not call.native(spoken(call, provider)),
         )
         row = TraceRow(
@@ -281,4 +293,5 @@ def head_of(books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
         attempts=tuple(books.attempts),
         latency_ms=books.now_ms() - books.started_at_ms,
         purses=books.reservation.purses if books.reservation is not None else (),
+        changes=books.call.changes,
     )

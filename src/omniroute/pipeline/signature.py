@@ -39,6 +39,7 @@ def signature(call: ChatCall, version: int) -> str:
         caller.allowed_connections,
         call.pinned_connection,
         call.max_cost_micro_usd,
+        call.routed_model,
         version,
     )
     return hashlib.sha256(_encode(asker) + b"\n" + _encode(request)).hexdigest()

@@ -93,11 +93,20 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class ComboSlots:
+    """The slots a combo has at one of its targets: `most` of them, waited for up to `wait_s`."""
+
+    slots: Slots
+    most: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Turnstile:
     """The way in for one attempt: a lane under the rules of its account.
 
-    `told` keeps what headers say of quotas, `now_ms` is epoch milliseconds, `sleep` waits for
-    seconds.
+    `combo` are the slots its combo keeps there, taken before the account's. `told` keeps what
+    headers say of quotas, `now_ms` is epoch milliseconds, `sleep` waits for seconds.
     """
 
     lane: Lane
@@ -105,6 +114,7 @@ class Turnstile:
     told: Callable[[Mapping[str, str]], None]
     now_ms: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
+    combo: ComboSlots | None = None
 
     async def enter(self, left_s: float | None) -> Callable[[], None]:
         """Wait for a slot and for the pace; what gives the slot back, once.
@@ -115,17 +125,27 @@ class Turnstile:
         Raises:
             Busy: it would take too long.
         """
+        own = self.combo
+        if own is not None:
+            await own.slots.enter(own.most, _at_most(own.wait_s, left_s))
+        try:
+            await self._into_lane(left_s)
+        except BaseException:
+            if own is not None:
+                own.slots.leave()
+            raise
+        self.lane.pace.take(self.now_ms())
+        return self._leave_once()
+
+    async def _into_lane(self, left_s: float | None) -> None:
         lane = self.lane
-        wait_s = LONGEST_WAIT_S if left_s is None else min(LONGEST_WAIT_S, left_s)
-        await lane.slots.enter(self.rules.most, wait_s)
+        await lane.slots.enter(self.rules.most, _at_most(LONGEST_WAIT_S, left_s))
         try:
             if self.rules.paced and (lane.turn.locked() or self._wait_ms() > 0):
                 await self._wait(self.rules.max_wait_ms / 1000, left_s)
         except BaseException:
             lane.slots.leave()
             raise
-        lane.pace.take(self.now_ms())
-        return self._leave_once()
 
     def learn(self, status: int, headers: Mapping[str, str], hint_ms: int | None) -> None:
         """Take in what an answer says about limits."""
@@ -137,7 +157,7 @@ class Turnstile:
         return self.lane.pace.wait_ms(self.now_ms(), self.rules.per_minute, self.rules.gap_ms)
 
     async def _wait(self, longest_s: float, left_s: float | None) -> None:
-        wait_s = longest_s if left_s is None else min(longest_s, left_s)
+        wait_s = _at_most(longest_s, left_s)
         until_ms = self.now_ms() + wait_s * 1000
         self.lane.paced += 1
         try:
@@ -161,8 +181,14 @@ class Turnstile:
                 left = True
                 self.lane.done += 1
                 self.lane.slots.leave()
+                if self.combo is not None:
+                    self.combo.slots.leave()
 
         return leave
+
+
+def _at_most(longest_s: float, left_s: float | None) -> float:
+    return longest_s if left_s is None else min(longest_s, left_s)
 
 
 class Turnstiles:
@@ -187,17 +213,21 @@ class Turnstiles:
         self._now_ms = now_ms
         self._sleep = sleep
         self._lanes: dict[tuple[str, str], Lane] = {}
+        self._combos: dict[tuple[str, str], Slots] = {}
 
-    def at(self, account: Connection, model: str) -> Turnstile:
-        """The way in to a model of an account."""
+    def at(self, account: Connection, model: str, combo: ComboSlots | None = None) -> Turnstile:
+        """The way in to a model of an account, through a combo that has few slots there."""
         rules = self._policy.queue(account)
         key = (account.id, model if rules.per_model else "")
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane()
-        return Turnstile(
-            lane, rules, partial(self._quotas.learn, account.id), self._now_ms, self._sleep
-        )
+        told = partial(self._quotas.learn, account.id)
+        return Turnstile(lane, rules, told, self._now_ms, self._sleep, combo)
+
+    def of_combo(self, combo: str, target: str, most: int, wait_s: float) -> ComboSlots:
+        """The slots a combo keeps at a target; `target` is its key in the combo."""
+        return ComboSlots(self._combos.setdefault((combo, target), Slots()), most, wait_s)
 
     def lanes(self, connection: str) -> Iterator[Lane]:
         """The lanes of an account that have been used."""

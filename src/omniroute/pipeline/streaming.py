@@ -10,12 +10,13 @@ from omniroute.errors import UpstreamFailed
 from omniroute.pipeline.answers import Tape
 from omniroute.pipeline.attempt import Begun, Limits, begin_stream
 from omniroute.pipeline.delivery import Delivery, Resume
-from omniroute.pipeline.dispatch import Dispatch, Walk, walk_of
+from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
 from omniroute.pipeline.flow import Flow
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.seam import MOST_SEAMS, Committed, continued
 from omniroute.pipeline.settlement import Settlement, head_of
+from omniroute.pipeline.walk import Walk, walk_of
 from omniroute.routing.plan import Plan
 
 OutT = TypeVar("OutT", bytes, list[Event])
@@ -65,7 +66,7 @@ class Streaming(Generic[OutT]):
         outputs = Delivery(self.dispatch.live, books, to, begun, resume).outputs()
         head = head_of(books, made, to)
         if self.tape is not None:
-            books.on_completed = partial(self.tape.keep, head)
+            books.on_completed.append(partial(self.tape.keep, head))
         return StreamAnswer(head, books.receipt, outputs)
 
     def _resume(self, walk: Walk[Begun[OutT]], seam: Committed) -> Resume[OutT]:

@@ -74,13 +74,16 @@ class ComboConfig(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
     `budget_cap_hard`. An empty `handoff_providers` means every provider whose quota can be asked
     for. `hedge_after_ms` starts a second attempt beside one that has said nothing for so long.
     `stop_on_client_error` gives a malformed request back even where another target might take it.
+    `concurrency_per_model` is how many requests the combo has at one target at once, those beyond
+    wait for `queue_timeout_ms`; unset, it has no limit of its own. `timeout_ms` is how long one
+    attempt may take to its whole reply, or to a stream's first content.
     """
 
     strategy: StrategyName | None = None
     max_retries: Annotated[int, Meta(ge=0, le=10)] = 0
     retry_delay_ms: _WaitMs = 2_000
     fallback_delay_ms: _WaitMs = 0
-    concurrency_per_model: Annotated[int, Meta(ge=1, le=20)] = 3
+    concurrency_per_model: Annotated[int, Meta(ge=1, le=20)] | None = None
     queue_timeout_ms: Annotated[int, Meta(ge=1_000, le=120_000)] = 30_000
     timeout_ms: Annotated[int, Meta(ge=1_000)] | None = None
     health_check_enabled: bool = False

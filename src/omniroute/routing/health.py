@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.routing.resilience import DAY_MS, FailureKind, Profile, Profiles
+from omniroute.routing.tool_limits import LEARNED_FOR_MS
 from omniroute.routing.verdicts import Failure, Verdict, failure_kind
 
 KeyT = TypeVar("KeyT")
@@ -77,6 +78,13 @@ class Lockout(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ToolLimit(Struct, frozen=True, kw_only=True):
+    """The most tools a provider takes, until it is asked again."""
+
+    most: int
+    until_ms: int
+
+
 ModelKey: TypeAlias = tuple[str, str, str]
 """Provider id, connection id, upstream model id."""
 
@@ -88,6 +96,12 @@ class HealthView(Struct, frozen=True):
     breakers: Mapping[str, Breaker] = MappingProxyType({})
     cooldowns: Mapping[str, Cooldown] = MappingProxyType({})
     lockouts: Mapping[ModelKey, Lockout] = MappingProxyType({})
+    tool_limits: Mapping[str, ToolLimit] = MappingProxyType({})
+
+    def most_tools(self, provider: str) -> int | None:
+        """How many tools a provider takes, if it has ever said so."""
+        limit = self.tool_limits.get(provider)
+        return limit.most if limit is not None and limit.until_ms > self.now_ms else None
 
     def breaker(self, provider: str) -> BreakerState:
         """State of a provider's breaker."""
@@ -131,10 +145,20 @@ class Health:
         self._breakers: dict[str, Breaker] = {}
         self._cooldowns: dict[str, Cooldown] = {}
         self._lockouts: dict[ModelKey, Lockout] = {}
+        self._tool_limits: dict[str, ToolLimit] = {}
 
     def view(self) -> HealthView:
         """Health right now; later changes do not show in it."""
-        return HealthView(self._now_ms(), self._breakers, self._cooldowns, self._lockouts)
+        return HealthView(
+            self._now_ms(), self._breakers, self._cooldowns, self._lockouts, self._tool_limits
+        )
+
+    def takes_tools(self, provider: str, most: int) -> None:
+        """A provider said how many tools it takes; the smallest number it has named holds."""
+        known = self.view().most_tools(provider)
+        if known is None or most < known:
+            limit = ToolLimit(most=most, until_ms=self._now_ms() + LEARNED_FOR_MS)
+            self._tool_limits = {**self._tool_limits, provider: limit}
 
     def begin(self, provider: str) -> None:
         """An attempt starts. Takes the single probe of a half-open breaker."""
@@ -214,6 +238,7 @@ class Health:
         self._breakers = {name: replace(row, probing=False) for name, row in view.breakers.items()}
         self._cooldowns = dict(view.cooldowns)
         self._lockouts = dict(view.lockouts)
+        self._tool_limits = dict(view.tool_limits)
 
     def _trip(self, provider: str, connection: str, kind: FailureKind, rules: Profile) -> None:
         now = self._now_ms()

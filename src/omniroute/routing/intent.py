@@ -44,7 +44,7 @@ SIMPLE = (
     "|traduis|hallo|danke|was ist|übersetze|ciao|grazie|cos'è|traduci|привет|спасибо|что такое"
     "|переведи|你好|谢谢|什么是|翻译|こんにちは|ありがとう|とは|翻訳"
 )
-_CODE_MARKS = re.compile(
+CODE_MARKS = re.compile(
     r"```|^\s*(?:def|class|import|#include|func|fn|SELECT)\b|[{};]\s*$", re.MULTILINE
 )
 
@@ -55,8 +55,8 @@ def intent_of(request: ChatRequest, simple_max_words: int) -> Intent:
     Args:
         simple_max_words: from this length on nothing counts as simple.
     """
-    text = _last_turn(request)
-    if _CODE_MARKS.search(text) or _spoken(CODE).search(text):
+    text = last_turn(request)
+    if CODE_MARKS.search(text) or _spoken(CODE).search(text):
         return "code"
     if _spoken(REASONING).search(text):
         return "reasoning"
@@ -65,7 +65,8 @@ def intent_of(request: ChatRequest, simple_max_words: int) -> Intent:
     return "medium"
 
 
-def _last_turn(request: ChatRequest) -> str:
+def last_turn(request: ChatRequest) -> str:
+    """The end of what the user said last, as much of it as is looked at."""
     for message in reversed(request.messages):
         if message.role == "user":
             texts = [part.text for part in message.parts if isinstance(part, Text)]

@@ -8,10 +8,11 @@ from omniroute.routing.auto import LOW_SCORE, READMIT_SCORE
 from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import Health
 from omniroute.routing.measured import Measured
+from omniroute.routing.pins import Pins
 from omniroute.routing.plan import Plan
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
-from omniroute.routing.targets import Candidate, LastGood
+from omniroute.routing.targets import Branch, Candidate, LastGood
 from omniroute.routing.verdicts import OUT_OF_QUOTA, Verdict
 from omniroute.routing.world import LiveWorld
 
@@ -30,6 +31,7 @@ class Live:
     affinity: Affinity
     healing: SelfHealing
     quotas: Quotas
+    pins: Pins
 
     @classmethod
     def fresh(
@@ -44,6 +46,7 @@ class Live:
             Affinity(now_ms),
             SelfHealing(now_ms),
             quotas or Quotas(now_ms),
+            Pins(now_ms),
         )
 
     def world(self) -> LiveWorld:
@@ -54,6 +57,7 @@ class Live:
             self.rotation,
             self.affinity,
             self.healing,
+            self.pins,
             self.quotas.of,
             self.quotas.over_limit,
         )
@@ -100,8 +104,14 @@ class Live:
                 at_ms=self.now_ms(),
             )
             self.measured.answered(made.combo, good)
+            self._pin(candidate, made)
         if session is not None:
             self.affinity.bind(session, candidate.provider, candidate.connection)
+
+    def _pin(self, candidate: Candidate, made: Plan) -> None:
+        root, conversation = made.survey.root, made.survey.facts.conversation
+        if isinstance(root, Branch) and root.protects and conversation is not None:
+            self.pins.answered(conversation, root.combo, candidate.provider, candidate.model)
 
     def failed(self, candidate: Candidate, verdict: Verdict, session: str | None) -> None:
         """An attempt failed. What is the client's doing counts against nobody."""

@@ -5,7 +5,7 @@ made from that survey and a seed alone. Simulate, explain, replay and the real r
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,13 +24,14 @@ from omniroute.routing.targets import (
     Node,
     Place,
     RouteFacts,
+    Standby,
     Survey,
 )
 from omniroute.routing.world import World
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What will be tried, in order, and what will not.
+    """What will be tried, in order, and what will not; `standby` only after certain failures.
 
     `combo` is None where one model was asked for; `survey` is what the plan was made from.
     """
@@ -45,6 +46,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     excluded: tuple[Exclusion, ...]
     survey: Survey
     notes: tuple[str, ...] = ()
+    standby: tuple[Candidate, ...] = ()
 
 
 def plan(
@@ -69,6 +71,9 @@ def plan(
 def from_survey(seen: Survey, seed: int, snapshot_version: int) -> Plan:
     """The plan a survey and a seed give, now and whenever it is made again."""
     candidates, excluded = ordered(seen, seed)
+    standby = tuple(row for one in seen.standby for row in _standing_by(one))
+    if not candidates:
+        candidates = tuple(row for row in standby if _steps_in(row, excluded))
     root = seen.root
     return Plan(
         requested_model=seen.facts.model,
@@ -81,7 +86,36 @@ def from_survey(seen: Survey, seed: int, snapshot_version: int) -> Plan:
         excluded=excluded,
         survey=seen,
         notes=seen.notes,
+        standby=standby,
     )
+
+
+_WHEN = {
+    "combo_unavailable": "stands by for when every target of the combo is down",
+    "out_of_money": "stands by for when an account has nothing left to spend",
+}
+_SPENT = frozenset({"account_credits_exhausted"})
+
+
+def _standing_by(row: Standby) -> Iterator[Candidate]:
+    leaf = row.leaf
+    for account in leaf.accounts:
+        yield Candidate(
+            provider=leaf.provider,
+            model=leaf.model,
+            connection=account.id,
+            reasons=(_WHEN[row.when],),
+            when=row.when,
+            max_output_tokens=row.max_output_tokens,
+        )
+
+
+def _steps_in(row: Candidate, excluded: Sequence[Exclusion]) -> bool:
+    """Whether what stands by is asked at once, because nothing else can be."""
+    reasons = {one.reason for one in excluded}
+    if row.when == "combo_unavailable":
+        return "over_budget_cap" not in reasons
+    return row.when == "out_of_money" and bool(reasons) and reasons <= _SPENT
 
 
 def ordered(seen: Survey, seed: int) -> tuple[tuple[Candidate, ...], tuple[Exclusion, ...]]:
@@ -94,7 +128,18 @@ def ordered(seen: Survey, seed: int) -> tuple[tuple[Candidate, ...], tuple[Exclu
     for place, row in enumerate(placed):
         for candidate in _candidates(row, place, strategy, seen):
             found.setdefault(candidate.place, candidate)
-    return tuple(found.values()), tuple(excluded)
+    return tuple(_kept_to(seen.root, list(found.values()))), tuple(excluded)
+
+
+def _kept_to(root: Node, candidates: list[Candidate]) -> list[Candidate]:
+    """The model a conversation keeps comes first, whatever the strategy says."""
+    pinned = root.pinned if isinstance(root, Branch) else None
+    if pinned is None:
+        return candidates
+    why = "this conversation's model"
+    kept = [row for row in candidates if (row.provider, row.model) == pinned]
+    rest = [row for row in candidates if (row.provider, row.model) != pinned]
+    return [*(replace(row, reasons=(*row.reasons, why)) for row in kept), *rest]
 
 
 class _Arranging:

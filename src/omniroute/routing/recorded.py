@@ -97,6 +97,11 @@ class RecordedWorld:
     def bound(self, session: str, provider: str) -> str | None:
         return self._seen.bound.get(provider) if session == self._seen.facts.session else None
 
+    def pinned(self, conversation: str, combo: str) -> tuple[str, str] | None:
+        branch = self._branches.get(combo)
+        same = conversation == self._seen.facts.conversation
+        return branch.pinned if branch is not None and same else None
+
     def healing(self, provider: str) -> Healing | None:
         return self._healing.get(provider)
 

@@ -128,7 +128,7 @@ def _auto(name: str, snapshot: Snapshot) -> Resolution:
 
 def _prefixed(name: str, snapshot: Snapshot) -> tuple[str, str]:
     prefix, rest = name.split("/", 1)
-    provider = snapshot.prefixes.get(prefix)
+    provider = snapshot.provider_named(prefix)
     if provider is not None and provider in snapshot.nodes:
         return provider, rest
     if snapshot.settings["stripModelPrefix"]:
@@ -173,7 +173,7 @@ def _named(name: str, snapshot: Snapshot) -> tuple[str, str]:
     if "/" not in target:
         return _bare(target, snapshot)
     prefix, model = target.split("/", 1)
-    provider = snapshot.prefixes.get(prefix)
+    provider = snapshot.provider_named(prefix)
     if provider is None:
         raise UnknownModel(
             f"The alias '{name}' stands for '{target}', but no provider or node is called "
@@ -200,7 +200,7 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
         return candidates[0], name
     several = candidates or listed
     if several:
-        written = [f"'{snapshot.providers[one].alias or one}/{name}'" for one in several[:2]]
+        written = [f"'{snapshot.written(one, name)}'" for one in several[:2]]
         raise AmbiguousModel(
             f"Several providers list '{name}'. Write {' or '.join(written)}.",
             providers=several,
@@ -211,10 +211,9 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
 def _suggestions(snapshot: Snapshot) -> Iterable[str]:
     yield from snapshot.combos
     for provider, accounts in snapshot.accounts.items():
-        prefix = snapshot.providers[provider].alias or provider
         for account in accounts:
             for model in snapshot.models(account):
-                yield f"{prefix}/{model}"
+                yield snapshot.written(provider, model)
 
 
 def suggest_model(name: str, snapshot: Snapshot) -> str:

@@ -17,6 +17,7 @@ from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.patterns import matches
+from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records import (
     ApiKey,
     BudgetRow,
@@ -49,6 +50,13 @@ SETTINGS: Mapping[str, Any] = {
     "idempotencyWindowMs": 5_000,
     "intentDetectionEnabled": True,
     "intentSimpleMaxWords": 60,
+    "systemPrompt": {},
+    "thinkingBudget": {},
+    "taskRouting": {},
+    "backgroundDegradation": {},
+    "globalFallbackModel": "",
+    "emergencyFallback": {},
+    "modelFamilies": {},
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -64,8 +72,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     The rest is worked out once, so that no request pays for how much is configured:
     `combo_configs` are the configurations in force, `auto_accounts` what `auto` chooses from,
-    best first, `listing` the providers whose accounts list a model themselves, and `catalogued`
-    the providers with an account that relies on the catalogue.
+    best first, `listing` the providers whose accounts list a model themselves, `catalogued` the
+    providers with an account that relies on the catalogue, and `keeps_conversations` whether
+    conversations keep their model in some combo.
     """
 
     version: int
@@ -89,6 +98,16 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     fitness: Fitness = shipped()
     budgets: Mapping[tuple[str, str], BudgetRow] = {}
     stated_prices: Stated = {}
+    shaping: Shaping = Shaping()
+    keeps_conversations: bool = False
+
+    def provider_named(self, name: str) -> str | None:
+        """The id of a provider or node by its prefix, alias or id; None for no such thing."""
+        return self.prefixes.get(name) or (name if name in self.providers else None)
+
+    def written(self, provider: str, model: str) -> str:
+        """A model's name as clients write it."""
+        return f"{self.providers[provider].alias or provider}/{model}"
 
     def serving(self, model: str) -> list[str]:
         """Providers with an active account that is known to serve a model."""
@@ -216,6 +235,8 @@ def build_snapshot(
         fitness=fitness or shipped(),
         budgets={(row.scope_kind, row.scope_id): row for row in budgets},
         stated_prices=stated_prices or {},
+        shaping=shaping_of(in_force),
+        keeps_conversations=any(combo.context_cache_protection for combo in named.values()),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

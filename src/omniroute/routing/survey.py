@@ -23,6 +23,7 @@ from omniroute.routing.resolve import (
     suggest_model,
 )
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.standby import standby_of
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.routing.targets import (
     Branch,
@@ -66,15 +67,17 @@ def survey(
         for provider in sorted(providers)
         if (account := world.bound(facts.session or "", provider)) is not None
     }
+    excluded, notes = tuple(surveying.excluded), tuple(surveying.notes)
     return Survey(
+        standby=standby_of(root, facts, snapshot, request, surveying.standing_by),
         facts=replace(facts, asked=surveying.features.asked),
         root=root,
         now_ms=world.now_ms,
         account_strategy=settings["fallbackStrategy"],
         sticky=settings["stickyRoundRobinLimit"],
         bound=bound,
-        excluded=tuple(surveying.excluded),
-        notes=tuple(surveying.notes),
+        excluded=excluded,
+        notes=notes,
     )
 
 
@@ -171,8 +174,16 @@ class _Surveying:
                 step=step.id if step is not None else None,
                 weight=step.weight if step is not None else 0,
                 tuning=tuning_of(config),
+                protects=combo.context_cache_protection,
+                pinned=self._pinned(combo) if not path else None,
             )
         )
+
+    def _pinned(self, combo: Combo) -> tuple[str, str] | None:
+        conversation = self._facts.conversation
+        if not combo.context_cache_protection or conversation is None:
+            return None
+        return self._world.pinned(conversation, combo.name)
 
     def _finished(self, branch: Branch) -> Branch:
         """With the state its strategy goes by."""
@@ -253,6 +264,11 @@ class _Surveying:
             if self._may(leaf, row, tags)
         ]
         return self.features.target(replace(leaf, accounts=tuple(seen)), self._reads, combo)
+
+    def standing_by(self, leaf: Leaf) -> Leaf:
+        """A target that is asked last, with the accounts that could serve it right now."""
+        filled = self._with_accounts(leaf, None, ())
+        return replace(filled, accounts=tuple(row for row in filled.accounts if not row.blocked))
 
     def _may(self, leaf: Leaf, account: Connection, tags: Sequence[str]) -> bool:
         """Whether the request may use an account at all, whatever its health."""

@@ -143,6 +143,8 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="combo")
     """A combo: what it chooses from, how, and the state its strategy goes by.
 
     `turn` is the value of the counter named `counter`; both are unset where nobody counts.
+    `protects` says that conversations keep their model, which is `pinned` (provider and model)
+    for the one at hand.
     """
 
     key: str
@@ -155,9 +157,23 @@ class Branch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="combo")
     turn: int = 0
     last_good: LastGood | None = None
     tuning: Tuning = Tuning()
+    protects: bool = False
+    pinned: tuple[str, str] | None = None
 
 
 Node: TypeAlias = Leaf | Branch
+
+
+class Standby(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A target that is asked only after others have failed as `when` says.
+
+    `combo_unavailable`: when a combo's targets are all down. `out_of_money`: when an account has
+    nothing left to spend. `max_output_tokens` is the longest answer it may give.
+    """
+
+    when: Literal["combo_unavailable", "out_of_money"]
+    leaf: Leaf
+    max_output_tokens: int | None = None
 
 
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -188,7 +204,8 @@ class Exclusion(Struct, frozen=True, kw_only=True):
 class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request asks for. Empty `allowed_*` and `tags` mean no restriction.
 
-    `session` is the name under which the client's conversation sticks to an account.
+    `session` is the name under which the client's conversation sticks to an account,
+    `conversation` the one it is known by where it need not be named; None where nobody asks.
     `auto_resolve` takes the best of several providers that list the model.
     """
 
@@ -197,6 +214,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_connections: tuple[str, ...] = ()
     pinned_connection: str | None = None
     session: str | None = None
+    conversation: str | None = None
     tags: tuple[str, ...] = ()
     all_tags: bool = False
     auto_resolve: bool = False
@@ -206,6 +224,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Survey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a plan was made from. `bound` is the account the session used last, by provider.
 
+    `standby` is what is asked when the others have failed in a certain way.
     `account_strategy` orders the accounts of a target; `sticky` is how many requests in a row
     one of them serves under round-robin.
     """
@@ -218,6 +237,7 @@ class Survey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bound: dict[str, str] = {}
     excluded: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    standby: tuple[Standby, ...] = ()
 
 
 class Factor(Struct, frozen=True, kw_only=True):
@@ -237,7 +257,9 @@ class Factor(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A target at one account, with why it stands where it stands.
 
-    `turns` are the counters of the combos it was chosen through.
+    `turns` are the counters of the combos it was chosen through. `when` is set for what is asked
+    only after others have failed so; see `Standby`. `stands_in_for` is the model of the same
+    family that was not there.
     """
 
     provider: str
@@ -250,6 +272,9 @@ class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     factors: tuple[Factor, ...] = ()
     turns: tuple[str, ...] = ()
+    when: str | None = None
+    max_output_tokens: int | None = None
+    stands_in_for: str | None = None
 
     @property
     def place(self) -> Place:

@@ -5,6 +5,13 @@ from msgspec import Struct
 from omniroute.routing.plan import Plan
 
 
+class Change(Struct, frozen=True):
+    """One thing that was changed in a request: a code for programs, a text for people."""
+
+    code: str
+    text: str
+
+
 class AttemptTrace(Struct, frozen=True, kw_only=True):
     """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
 
@@ -36,8 +43,9 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     `plan` is None when the request was refused before there was one; `outcome` is `completed`,
     `failed`, `cut`, `stopped` (its budget ended it), `refused` or `client_gone`; `status` is 0
     where no upstream was asked. `source` is where the answer came from, `cache` what the response
-    cache had to say: `hit`, `miss`, or why it was not asked. `session_id` is the conversation the
-    request belongs to, `run_id` and `task_id` the undertaking and the A2A task it was made for.
+    cache had to say: `hit`, `miss`, or why it was not asked. `changes` is what was sent otherwise
+    than asked. `session_id` is the conversation the request belongs to, `run_id` and `task_id` the
+    undertaking and the A2A task it was made for.
     """
 
     request_id: str
@@ -67,3 +75,4 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     cache: str | None = None
     run_id: str | None = None
     task_id: str | None = None
+    changes: tuple[Change, ...] = ()

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from omniroute.routing.resilience import Category, FailureKind
+from omniroute.routing.tool_limits import tool_limit_in
 
 Cause: TypeAlias = Literal[
     "status",  # the upstream answered an HTTP error
@@ -29,6 +30,7 @@ Cause: TypeAlias = Literal[
     "unsupported",  # our encoder cannot say the request in the target's dialect
     "capacity",  # every slot of the account is taken, and so is the queue for them
     "deadline",  # the time the caller gave is over
+    "slow",  # it took longer than its combo gives one attempt
 ]
 
 Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
@@ -68,6 +70,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 FOREIGN_STATE = "foreign_state"
 """The request carries thinking that another provider signed: it goes again without."""
+
+TOO_MANY_TOOLS = "too_many_tools"
+"""The provider named how many tools it takes: the request goes again with no more."""
 
 Matcher: TypeAlias = Callable[[Failure, Category], bool]
 
@@ -274,6 +279,12 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         Verdict(reason=FOREIGN_STATE, action="retry", blame="client"),
     ),
     (
+        lambda failure, category: (
+            _status(400, 413, 422)(failure, category) and tool_limit_in(failure.text) is not None
+        ),
+        Verdict(reason=TOO_MANY_TOOLS, action="retry", blame="client"),
+    ),
+    (
         _status(400, 413, 422, text=_OVERFLOW),
         Verdict(reason="context_overflow", action="next-target", blame="client"),
     ),
@@ -365,6 +376,10 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
     (
         _cause("stream_timeout"),
         Verdict(reason="stream_timeout", action="next-target", blame="gateway"),
+    ),
+    (
+        _cause("slow"),
+        Verdict(reason="attempt_timeout", action="next-target", blame="gateway"),
     ),
     (
         _cause("early_eof"),

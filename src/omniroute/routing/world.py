@@ -8,6 +8,7 @@ from omniroute.routing.affinity import Affinity
 from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import Cooldown, HealthView
 from omniroute.routing.measured import Measured
+from omniroute.routing.pins import Pins
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.targets import (
     AccountUse,
@@ -59,6 +60,9 @@ class World(Protocol):
     def bound(self, session: str, provider: str) -> str | None:
         """The account a session used last at a provider."""
 
+    def pinned(self, conversation: str, combo: str) -> tuple[str, str] | None:
+        """Provider and model a conversation keeps in a combo."""
+
     def healing(self, provider: str) -> Healing | None:
         """Why `auto` keeps a provider back."""
 
@@ -80,6 +84,7 @@ class LiveWorld:
     rotation: Rotation
     affinity: Affinity
     self_healing: SelfHealing
+    pins: Pins
     quotas: Callable[[str], Quota | None] = field(default=_no_quota)
     limits: Callable[[str], tuple[str, int | None] | None] = field(default=_no_limit)
 
@@ -120,6 +125,10 @@ class LiveWorld:
 
     def bound(self, session: str, provider: str) -> str | None:
         return self.affinity.bound(session, provider)
+
+    def pinned(self, conversation: str, combo: str) -> tuple[str, str] | None:
+        pin = self.pins.of(conversation, combo)
+        return None if pin is None else (pin.provider, pin.model)
 
     def healing(self, provider: str) -> Healing | None:
         return self.self_healing.of(provider)

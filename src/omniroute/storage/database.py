@@ -14,6 +14,7 @@ from omniroute.storage.combos import ComboRepository
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
+from omniroute.storage.handoffs import HandoffRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import upgrade
@@ -49,6 +50,7 @@ class Work:
         self.audit = AuditRepository(connection)
         self.tasks = TaskRepository(connection)
         self.responses = ResponseRepository(connection)
+        self.handoffs = HandoffRepository(connection)
         self.response_cache = ResponseCacheRepository(connection)
         self.prices = PriceRepository(connection)
         self.budgets = BudgetRepository(connection)

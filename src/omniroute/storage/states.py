@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omniroute.storage.statements import upsert
 
 Place: TypeAlias = tuple[str, str]
-"""Scope (`breaker`, `turn` and so on) and the name of what it is about."""
+"""Scope (`breaker`, `turn`, `tools` and so on) and the name of what it is about."""
 
 
 class StateRepository:

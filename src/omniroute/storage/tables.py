@@ -351,7 +351,7 @@ response_cache = Table(
 health_states = Table(
     "health_states",
     metadata,
-    Column("scope", AnyText, primary_key=True),  # breaker, cooldown or lockout
+    Column("scope", AnyText, primary_key=True),  # breaker, cooldown, lockout or tools
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )
@@ -395,3 +395,12 @@ rotation_states = Table(
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )
+context_handoffs = Table(
+    "context_handoffs",
+    metadata,
+    Column("session", AnyText, primary_key=True),
+    Column("combo", AnyText, primary_key=True),
+    Column("data", AnyText, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+"""Summaries of conversations that wait for another account."""

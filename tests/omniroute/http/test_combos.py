@@ -105,7 +105,7 @@ async def test_every_target_is_probed(site: OpenSite) -> None:
         assert missing.status_code == 404
         await made(client, "empty")
         nothing = await client.post("/api/combos/test", json={"comboName": "empty"})
-        assert nothing.status_code in (400, 404)
+        assert nothing.status_code == 400
 
 
 async def test_requests_and_attempts_are_measured(site: OpenSite) -> None:
@@ -147,3 +147,23 @@ async def test_defaults_lie_under_every_combo(site: OpenSite) -> None:
         assert [row["status"] for row in told["trace"]["attempts"]] == [500, 500, 200]
         for wrong in ({"comboDefaults": {"maxRetries": 99}}, {}, {"comboDefaults": TIERS}):
             assert (await client.patch(path, json=wrong)).status_code == 400
+
+
+async def test_metrics_can_be_switched_off_for_a_combo(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        await made(client, "quiet", "demo/echo", config={"trackMetrics": False})
+        await ask(client, "quiet")
+        found = (await client.get("/api/combos/metrics", params={"combo": "quiet"})).json()
+        assert found == {"metrics": None, "message": "trackMetrics is off for 'quiet'."}
+        assert (await client.get("/api/combos/metrics")).json() == {"metrics": {}}
+
+
+async def test_the_strategy_of_a_combo_that_names_none_is_the_default(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        assert (await made(client, "a", "demo/echo"))["strategy"] == "priority"
+        defaults = {"comboDefaults": {"strategy": "random"}}
+        await client.patch("/api/settings/combo-defaults", json=defaults)
+        assert (await made(client, "b", "demo/echo"))["strategy"] == "random"
+        own = {"config": {"strategy": "p2c"}}
+        assert (await made(client, "c", "demo/echo", **own))["strategy"] == "p2c"
+        assert (await made(client, "d", "demo/echo", strategy="auto", **own))["strategy"] == "auto"

@@ -203,7 +203,18 @@ async def test_the_same_dialect_is_relayed_as_it_came(bench: Build) -> None:
     call = chat_call("one/x", stream=True, dialect=Dialect.OPENAI_CHAT, body=RAW)
     answer = await made.pipeline.stream_bytes(call)
     outputs = [output async for output in answer.outputs]
-    assert b"".join(outputs) == b"".join(STREAM).replace(USAGE, b"")
+    body = b"".join(outputs)
+    remarks = [line for line in body.split(b"\n\n") if line.startswith(b": x-omniroute-")]
+    assert remarks == [
+        b": x-omniroute-latency-ms=0",
+        b": x-omniroute-tokens-in=5",
+        b": x-omniroute-tokens-out=2",
+        b": x-omniroute-response-cost=0.0000000000",
+    ]
+    for line in remarks:
+        body = body.replace(line + b"\n\n", b"")
+    assert body == b"".join(STREAM).replace(USAGE, b"")
+    assert b"".join(outputs).endswith(b"data: [DONE]\n\n")
     sent = made.gate.asked[0].body or b""
     assert b'"z":1.50,"messages":[{"content":"Hello","role":"user"}]' in sent
     assert (answer.receipt.input_tokens, answer.receipt.output_tokens) == (5, 2)

@@ -1,5 +1,7 @@
 """Slots, deadlines and readiness in a whole request."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -81,6 +83,49 @@ async def test_a_full_account_sends_a_combo_on_without_a_mark(
     assert verdicts(made) == ["account_busy", None]
     assert made.health.view().blocked("one-one", "a", "x") is None
     await first.outputs.aclose()
+
+
+FEW_SLOTS = snapshot(
+    nodes=[node("one", base_url="http://one.test/v1"), node("two", base_url="http://two.test/v1")],
+    accounts=[account("one-one", "a"), account("two-two", "c")],
+    combos=[
+        combo("few", "one/x", "two/x", config={"concurrencyPerModel": 1}),
+        combo("open", "one/x", "two/x"),
+        combo("swift", "one/x", "two/x", config={"timeoutMs": 1_000}),
+    ],
+)
+
+
+async def test_a_combo_has_few_slots_at_a_target_and_streams_hold_them(
+    bench: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "LONGEST_LINE", 0)
+    made = bench(FEW_SLOTS, good)
+    held = await made.pipeline.stream_events(chat_call("few", stream=True))
+    assert (await made.pipeline.complete(chat_call("few"))).head.chosen.connection == "c"
+    assert verdicts(made) == ["account_busy", None]
+    assert (await made.pipeline.complete(chat_call("open"))).head.chosen.connection == "a"
+    await held.outputs.aclose()
+    assert (await made.pipeline.complete(chat_call("few"))).head.chosen.connection == "a"
+
+
+async def test_an_attempt_that_takes_longer_than_its_combo_waits_gives_way(
+    bench: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+
+    class Hanging(Answer):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            await never.wait()
+            yield b""
+
+    made = bench(FEW_SLOTS, lambda r: Hanging() if "one.test" in r.url else good(r))
+    async with asyncio.timeout(10):
+        answer = await made.pipeline.complete(chat_call("swift"))
+    assert answer.head.chosen.connection == "c"
+    assert verdicts(made) == ["attempt_timeout", None]
+    assert made.health.view().blocked("one-one", "a", "x") is None
+    assert [lane.slots.running for lane in made.pipeline.turnstiles.lanes("a")] == [0]
 
 
 async def test_no_time_left_is_a_504_and_nobody_is_asked(bench: Build) -> None:

@@ -32,6 +32,7 @@ NAMES: dict[str, tuple[str, Resolution]] = {
     "a stored auto variant": ("auto/coding", NamedCombo(SNAPSHOT.combos["auto/best-coding"])),
     "auto": ("auto", AutoRoute()),
     "a node": ("mine/any/thing", SingleModel("mine-mine", "any/thing")),
+    "a node by its id": ("mine-mine/any/thing", SingleModel("mine-mine", "any/thing")),
     "a provider": ("openai/gpt-4o", SingleModel("openai", "gpt-4o")),
     "an alias": ("ds/deepseek-chat", SingleModel("deepseek", "deepseek-chat")),
     "an extra alias": ("cc/claude-x", SingleModel("anthropic", "claude-x")),

@@ -81,6 +81,16 @@ EXAMPLES = {
         "account_busy",
         "next-account",
     ),
+    "more tools than the provider takes": (
+        status(400, "Invalid 'tools': array too long. Expected maximum length 128."),
+        "too_many_tools",
+        "retry",
+    ),
+    "longer than its combo waits": (
+        Failure(cause="slow", status=504),
+        "attempt_timeout",
+        "next-target",
+    ),
     "no time left": (Failure(cause="deadline", status=504), "deadline", "answer"),
     "no money left, by text": (
         status(400, "Your credit balance is too low to access the API"),
