@@ -95,26 +95,20 @@ def _names_only_local(value: str, trusted: Sequence[str]) -> bool:
 def client_address(scope: Scope, proxies: Sequence[str] = ()) -> str | None:
     """Where a request comes from (02 §2.6); None when nobody knows.
 
-    Forwarding headers are believed from this machine and from `proxies` only.
+    Forwarding headers are believed from this machine and from `proxies` only, and of a list only
+    what they added themselves: whatever stands further left its client may have made up.
     """
     client = scope.get("client")
     peer: str | None = client[0] if client is not None else None
     if peer is None or not is_local_address(peer, proxies):
         return peer
+    every = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
+    for entry in reversed(b",".join(every).decode("latin-1").split(",")):
+        if entry.strip() and not is_local_address(entry, proxies):
+            return entry.strip()
     headers = headers_of(scope)
-    named = headers.get("cf-connecting-ip", "").strip()
-    if _is_address(named):
-        return named
-    first = headers.get("x-forwarded-for", "").partition(",")[0].strip()
-    return first or headers.get("x-real-ip", "").strip() or peer
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    named = (headers.get(name, "").strip() for name in ("cf-connecting-ip", "x-real-ip"))
+    return next(filter(None, named), peer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,29 +240,38 @@ def test_a_trusted_network_that_is_none_stops_the_start() -> None:
 
 
 HERE, THERE = "127.0.0.1", "192.0.2.8"
-FORWARDED: dict[str, tuple[str | None, dict[str, str], str | None]] = {
-    "nobody knows": (None, {"x-real-ip": "192.0.2.7"}, None),
-    "the peer": (THERE, {}, THERE),
-    "a stranger says so": (THERE, {"x-forwarded-for": "192.0.2.7"}, THERE),
-    "this machine says so": (HERE, {"x-forwarded-for": "192.0.2.7, 10.0.0.1"}, "192.0.2.7"),
-    "a tunnel says so": (
+Headers = list[tuple[str, str]]
+FORWARDED: dict[str, tuple[str | None, Headers, str | None]] = {
+    "nobody knows": (None, [("x-real-ip", "192.0.2.7")], None),
+    "the peer": (THERE, [], THERE),
+    "a stranger says so": (THERE, [("x-forwarded-for", "192.0.2.7")], THERE),
+    "this machine says so": (HERE, [("x-forwarded-for", "192.0.2.7")], "192.0.2.7"),
+    "through two proxies": (HERE, [("x-forwarded-for", "192.0.2.7, 10.0.0.1")], "192.0.2.7"),
+    "what a client made up": (HERE, [("x-forwarded-for", "10.9.9.9, 192.0.2.7")], "192.0.2.7"),
+    "in a header of its own": (
         HERE,
-        {"cf-connecting-ip": "192.0.2.7", "x-forwarded-for": "192.0.2.9"},
+        [("x-forwarded-for", "192.0.2.9"), ("X-Forwarded-For", "192.0.2.7")],
         "192.0.2.7",
     ),
-    "a tunnel says nonsense": (HERE, {"cf-connecting-ip": "me", "x-real-ip": "::1"}, "::1"),
-    "a known proxy says so": ("10.0.0.1", {"x-real-ip": "192.0.2.7"}, "192.0.2.7"),
-    "this machine itself": (HERE, {}, HERE),
+    "or in another one": (
+        HERE,
+        [("cf-connecting-ip", "192.0.2.9"), ("x-forwarded-for", "192.0.2.7")],
+        "192.0.2.7",
+    ),
+    "a tunnel says so": (HERE, [("cf-connecting-ip", "192.0.2.7")], "192.0.2.7"),
+    "a known proxy says so": ("10.0.0.1", [("x-real-ip", "192.0.2.7")], "192.0.2.7"),
+    "nonsense is nobody's address": (HERE, [("x-forwarded-for", "unknown")], "unknown"),
+    "this machine itself": (HERE, [("x-forwarded-for", "127.0.0.1")], HERE),
 }
 
 
 @pytest.mark.parametrize(("peer", "headers", "expected"), FORWARDED.values(), ids=FORWARDED)
 def test_whose_word_counts_about_addresses(
-    peer: str | None, headers: dict[str, str], expected: str | None
+    peer: str | None, headers: Headers, expected: str | None
 ) -> None:
     scope = {
         "client": None if peer is None else (peer, 1),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
     assert client_address(scope, ("10.0.0.0/8",)) == expected
 

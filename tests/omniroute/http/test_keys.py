@@ -183,7 +183,7 @@ async def test_a_proxy_says_where_a_request_comes_from(site: OpenSite) -> None:
     async with site(OMNIROUTE_TRUSTED_PROXIES="10.0.0.0/8") as opened, opened.as_peer() as here:
         key = await made(here, ipAllowlist=[ELSEWHERE[0]])
         statuses = []
-        for peer, named in ((ELSEWHERE, "10.0.0.9"), (proxy, ELSEWHERE[0]), (proxy, "10.0.0.9")):
+        for peer, named in ((ELSEWHERE, "10.0.0.9"), (proxy, ELSEWHERE[0]), (proxy, "192.0.2.9")):
             async with opened.as_peer(peer) as there:
                 headers = {**bearer(key), "x-forwarded-for": named}
                 answer = await there.post("/v1/chat/completions", json=ASKED, headers=headers)
