@@ -64,8 +64,15 @@ class AmbiguousModel(InvalidRequest):
         providers: their ids, those that can be asked where there are any.
     """
 
-    def __init__(self, message: str, *, providers: Sequence[str] = ()) -> None:
-        super().__init__(message, code="ambiguous_model", param="model")
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        providers: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, code=code, param=param)
         self.providers = tuple(providers)
 
 

@@ -203,6 +203,8 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
         written = [f"'{snapshot.written(one, name)}'" for one in several[:2]]
         raise AmbiguousModel(
             f"Several providers list '{name}'. Write {' or '.join(written)}.",
+            code="ambiguous_model",
+            param="model",
             providers=several,
         )
     return family or "openai", name
