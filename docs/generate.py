@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from omniroute import errors
+from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.dialects import CODECS
 from omniroute.dialects.losses import REPLY_LOSSES, REQUEST_LOSSES, losses
@@ -41,6 +42,14 @@ def codes(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
+def usage_api(row: Provider) -> str:
+    """Where a provider is asked what an account has left."""
+    if row.quota is None:
+        return ""
+    path = f"`{row.quota.path}`"
+    return f"[{path}]({row.quota.source})" if "://" in row.quota.source else path
+
+
 def providers() -> str:
     """Every provider row."""
     rows = (
@@ -52,11 +61,22 @@ def providers() -> str:
             row.auth.value,
             codes(row.env) or (f"port {row.probe_port}" if row.probe_port else ""),
             codes(row.needs),
+            usage_api(row),
             row.source if row.source.startswith("docs/") else f"[source]({row.source})",
         )
         for row in PROVIDERS.values()
     )
-    head = ("id", "name", "prefixes", "dialect", "auth", "found by", "needs options", "facts from")
+    head = (
+        "id",
+        "name",
+        "prefixes",
+        "dialect",
+        "auth",
+        "found by",
+        "needs options",
+        "usage",
+        "facts from",
+    )
     return "# Providers\n\n" + table(head, rows)
 
 

@@ -201,7 +201,11 @@ class ChatRequest(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens of one call in disjoint buckets: each token is counted, and priced, once."""
+    """Tokens of one call in disjoint buckets: each token is counted, and priced, once.
+
+    `input_tokens` and `output_tokens` are text; sound and pictures have buckets of their own where
+    the upstream tells them apart. `reported_micro_usd` is what the upstream says the call cost.
+    """
 
     input_tokens: int = 0
     cache_read_tokens: int = 0
@@ -210,6 +214,11 @@ class Usage(Struct, frozen=True):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    reported_micro_usd: int | None = None
 
     @property
     def total_input_tokens(self) -> int:
@@ -219,12 +228,19 @@ class Usage(Struct, frozen=True):
             + self.cache_read_tokens
             + self.cache_write_tokens
             + self.cache_write_1h_tokens
+            + self.input_audio_tokens
+            + self.input_image_tokens
         )
 
     @property
     def total_output_tokens(self) -> int:
         """Everything the model wrote, thinking included."""
-        return self.output_tokens + self.reasoning_tokens
+        return (
+            self.output_tokens
+            + self.reasoning_tokens
+            + self.output_audio_tokens
+            + self.output_image_tokens
+        )
 
 
 class Started(Struct, frozen=True, tag="started", gc=False):

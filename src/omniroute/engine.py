@@ -9,6 +9,8 @@ from omniroute.catalog.fitness import Fitness
 from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.quota_desk import QuotaDesk
+from omniroute.pipeline.quota_watch import QuotaWatch
 from omniroute.pipeline.sessions import Sessions
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
@@ -108,6 +110,8 @@ class Engine:
     ledger: Ledger
     sessions: Sessions
     chat: ChatPipeline
+    quota_desk: QuotaDesk
+    quota_watch: QuotaWatch
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]

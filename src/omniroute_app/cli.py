@@ -171,6 +171,7 @@ def upstream(
     Speaks OpenAI Chat on /v1/chat/completions and Anthropic Messages on /v1/messages.
     Models script its behaviour: echo, tools, reasoning, slow-50, slow-start-2000, flaky-500,
     flaky-429-7, malformed, cut-after-5, drop-after-5, error-after-5, count-100, empty.
+    /v1/quota/15 says that 15 % of a quota is left, /v1/quota/flaky-503 fails.
     """
     from omniroute_app.runner import run
     from omniroute_app.serve import serve_upstream

@@ -28,6 +28,9 @@ from omniroute.pipeline.live_keepers import (
     SessionKeeper,
 )
 from omniroute.pipeline.planning import Patience
+from omniroute.pipeline.quota_desk import QuotaDesk
+from omniroute.pipeline.quota_question import Asking
+from omniroute.pipeline.quota_watch import QuotaWatch
 from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.relay import ContextRelay
@@ -54,6 +57,7 @@ from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
+from omniroute.storage.quota_history import QuotaHistory
 from omniroute.storage.rate_table import RateTable
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.session_table import SessionTable
@@ -117,7 +121,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         keeper = HealthKeeper(health, database)
         await keeper.load(configuration.snapshot.connections)
         await stack.enter_async_context(keeper)
-        quotas = Quotas(now_ms, policy.limit_policy)
+        quotas = Quotas(now_ms, policy.quota_rules)
         live = Live.fresh(now_ms, health, quotas)
         known = configuration.snapshot.connections
         affinity = AffinityKeeper(live.affinity, database, now_ms)
@@ -133,6 +137,22 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         await stack.enter_async_context(session_keeper)
         key_uses = KeyUses(now_ms)
         await stack.enter_async_context(KeyUseKeeper(key_uses, database))
+        history = QuotaHistory(database, lambda: str(uuid.uuid4()))
+        for connection, (at_ms, report) in (await history.latest()).items():
+            quotas.report(connection, report, at_ms)
+        demo, credentials = DemoSender(), Credentials(gate, now_ms)
+        desk = QuotaDesk(
+            lambda: configuration.snapshot,
+            quotas,
+            Asking(gate, demo, credentials, _allow_private(settings)),
+            now_ms,
+            history.keep,
+        )
+        stack.push_async_callback(desk.aclose)
+        watch = QuotaWatch(
+            desk, policy.quota_rules, lambda one: live.rotation.use(one).last_used_ms
+        )
+        await stack.enter_async_context(watch.running())
         async with database.reading() as work:
             live.measured.restore(await work.usage.recent(now_ms() - WINDOW_MS, MOST_RESTORED))
         cache = ResponseCache(now_ms, CacheTable(database, now_ms), _cache_limits(settings))
@@ -170,8 +190,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,
                 gate=gate,
-                demo=DemoSender(),
-                credentials=Credentials(gate, now_ms),
+                demo=demo,
+                credentials=credentials,
                 now_ms=now_ms,
                 new_seed=partial(secrets.randbits, 48),
                 limits=_limits(settings),
@@ -179,7 +199,10 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 relay=relay,
                 allow_private=_allow_private(settings),
                 patience=lambda: _patience(policy.settings.wait_for_cooldown),
+                quotas=desk,
             ),
+            quota_desk=desk,
+            quota_watch=watch,
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),
             new_api_key=partial(

@@ -15,6 +15,8 @@ from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.quota_desk import QuotaDesk
+from omniroute.pipeline.quota_question import Asking
 from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.relay import ContextRelay
@@ -110,9 +112,11 @@ def build_bench(
 
     records: list[FinishedRequest] = []
     policy = Policy(lambda: world, Defaults())
-    quotas = Quotas(lambda: clock[0], policy.limit_policy)
+    quotas = Quotas(lambda: clock[0], policy.quota_rules)
     live = Live.fresh(lambda: clock[0], Health(lambda: clock[0]), quotas)
     ledger, gate = Ledger(lambda: clock[0]), Script(answers)
+    demo, credentials = DemoSender(sleep), Credentials(gate, lambda: clock[0])
+    desk = QuotaDesk(lambda: world, quotas, Asking(gate, demo, credentials, True), lambda: clock[0])
     pipeline = ChatPipeline(
         snapshot=lambda: world,
         live=live,
@@ -122,8 +126,8 @@ def build_bench(
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,
         gate=gate,
-        demo=DemoSender(sleep),
-        credentials=Credentials(gate, lambda: clock[0]),
+        demo=demo,
+        credentials=credentials,
         now_ms=lambda: clock[0],
         new_seed=lambda: seed,
         limits=limits or Limits(),
@@ -131,6 +135,7 @@ def build_bench(
         relay=ContextRelay(lambda: clock[0], quotas.of, lambda: "summary-request"),
         allow_private=True,
         sleep=sleep,
+        quotas=desk,
     )
     return Bench(pipeline, gate, ledger, live.health, records, slept, clock)
 

@@ -9,6 +9,7 @@ from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import HealthView
 from omniroute.routing.measured import Measured
 from omniroute.routing.pins import Pins
+from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.routing.world import LiveWorld
@@ -98,6 +99,7 @@ def quiet(health: HealthView, **known: Any) -> LiveWorld:
         "affinity": Affinity(now_ms),
         "self_healing": SelfHealing(now_ms),
         "pins": Pins(now_ms),
+        "quotas": Quotas(now_ms),
     }
     return LiveWorld(health=health, **{**parts, **known})
 

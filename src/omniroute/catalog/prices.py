@@ -29,7 +29,10 @@ class Rate(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """Rates of one model, one per disjoint usage bucket. `reasoning` None costs like output."""
+    """Rates of one model, one per disjoint usage bucket.
+
+    None costs like text: thinking, sound and pictures like output or input.
+    """
 
     input: Rate
     output: Rate
@@ -37,6 +40,15 @@ class Price(Struct, frozen=True, kw_only=True):
     cache_write: Rate
     cache_write_1h: Rate
     reasoning: Rate | None = None
+    input_audio: Rate | None = None
+    input_image: Rate | None = None
+    output_audio: Rate | None = None
+    output_image: Rate | None = None
+
+    def dearest_output(self, input_tokens: int) -> int:
+        """The most a token of an answer can cost, pico-USD."""
+        rates = (self.output, self.reasoning, self.output_audio, self.output_image)
+        return max(rate.at(input_tokens) for rate in rates if rate is not None)
 
     def cost_micro_usd(self, usage: Usage) -> int:
         """Cost of a call, rounded up to whole micro-USD: a ledger never undercounts."""
@@ -48,6 +60,10 @@ class Price(Struct, frozen=True, kw_only=True):
             + usage.cache_write_1h_tokens * self.cache_write_1h.at(total)
             + usage.output_tokens * self.output.at(total)
             + usage.reasoning_tokens * (self.reasoning or self.output).at(total)
+            + usage.input_audio_tokens * (self.input_audio or self.input).at(total)
+            + usage.input_image_tokens * (self.input_image or self.input).at(total)
+            + usage.output_audio_tokens * (self.output_audio or self.output).at(total)
+            + usage.output_image_tokens * (self.output_image or self.output).at(total)
         )
         return -(-pico // PICO_PER_MICRO)
 
@@ -81,14 +97,25 @@ def _compile(prices: ModelPrice) -> Price | None:
         return None
     base = _rate(read) if read is not None else Rate(0)
     cache_write = _rate(prices.cache_write_mtok) if prices.cache_write_mtok is not None else base
-    long_lived = getattr(prices, "cache_write_1h_mtok", None)
+    long_lived = _other(prices, "cache_write_1h_mtok")
     return Price(
         input=base,
         output=_rate(written) if written is not None else Rate(0),
         cache_read=_rate(prices.cache_read_mtok) if prices.cache_read_mtok is not None else base,
         cache_write=cache_write,
-        cache_write_1h=_rate(long_lived) if long_lived is not None else cache_write,
+        cache_write_1h=cache_write if long_lived is None else long_lived,
+        reasoning=_other(prices, "output_reasoning_mtok"),
+        input_audio=_other(prices, "input_audio_mtok"),
+        input_image=_other(prices, "input_image_mtok"),
+        output_audio=_other(prices, "output_audio_mtok"),
+        output_image=_other(prices, "output_image_mtok"),
     )
+
+
+def _other(prices: ModelPrice, name: str) -> Rate | None:
+    """A rate that few models have."""
+    found = getattr(prices, name, None)
+    return None if found is None else _rate(found)
 
 
 def _rate(price: Decimal | TieredPrices) -> Rate:

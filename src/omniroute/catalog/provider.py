@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from omniroute.catalog.families import THINKS_IN_TEXT
+from omniroute.catalog.quota_shapes import QuotaApi
 from omniroute.chat import Dialect
 
 
@@ -34,7 +35,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     that hold its options, by option. `renames` are names its models used to have. `prices` is the
     provider's id in genai-prices; `families` are the beginnings of the model names that are its
     own, where that price list names other services' models too. `probe_port` is set for servers
-    that run on the user's own machine.
+    that run on the user's own machine. `quota` is how it reports what an account has left.
 
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
     ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
@@ -66,6 +67,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     families: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     probe_port: int | None = None
+    quota: QuotaApi | None = None
     keyless: bool = False
     in_process: bool = False
     stream_usage: bool = True

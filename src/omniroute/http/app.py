@@ -37,6 +37,7 @@ from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.pricing_routes import PRICING
+from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
@@ -92,6 +93,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *CACHE,
             *PRICING,
             *SHAPING,
+            *QUOTAS,
             *RESILIENCE,
             *SESSIONS,
         ],

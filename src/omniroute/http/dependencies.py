@@ -17,4 +17,4 @@ Operator: TypeAlias = NamedDependency[Caller]
 """Parameter `operator`: whoever may manage the gateway. Asking for it admits the request."""
 
 Viewer: TypeAlias = NamedDependency[Caller]
-"""Parameter `viewer`: anybody; whoever may manage the gateway is known as such."""
+"""Parameter `viewer`: an operator, or anybody; for pages that show operators more."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
 from omniroute.operations.health import ProviderSummary as Providers
+from omniroute.operations.quota_monitor import MonitorSummary
 from omniroute.operations.sessions import SessionSummary
 
 
@@ -30,6 +31,7 @@ class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
     cooldown_count: int
     sessions: SessionSummary
     ledger: LedgerLine
+    quota_monitor: MonitorSummary
     cryptography: Cryptography
 
 
@@ -74,5 +76,6 @@ def health_page(health: GatewayHealth) -> HealthPage:
         cooldown_count=len(health.cooldowns),
         sessions=health.sessions,
         ledger=health.ledger,
+        quota_monitor=health.quota_monitor,
         cryptography=health.cryptography,
     )

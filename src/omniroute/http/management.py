@@ -188,7 +188,7 @@ async def front_page() -> Redirect:
 
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
 async def monitoring_health(engine: TheEngine, viewer: Viewer) -> HealthPage:
-    """Vital signs of the gateway; whose sessions there are only operators see."""
+    """Vital signs of the gateway; only operators see whose accounts and sessions are meant."""
     return health_page(await health.get_health(engine, viewer))
 
 

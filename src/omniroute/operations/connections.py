@@ -1,6 +1,6 @@
 """Accounts of providers: credentials the gateway may call upstreams with."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +15,13 @@ from omniroute.operations.masking import masked, without_secrets
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records import Connection, ProviderNode
 
+Thresholds: TypeAlias = dict[
+    Annotated[str, Meta(min_length=1, max_length=64)], Annotated[int, Meta(ge=0, le=100)]
+]
+"""Percentages left, by window of a quota, at which an account is not used."""
+
+MOST_EXTRA_KEYS = 50
+
 
 class ConnectionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     """A new API-key account (02 §4.4). `provider` is a provider id, prefix or node id."""
@@ -26,6 +33,7 @@ class ConnectionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     global_priority: Annotated[int, Meta(ge=1, le=100)] | None = None
     default_model: Annotated[str, Meta(max_length=200)] | None = None
     test_status: Annotated[str, Meta(max_length=50)] = "unknown"
+    quota_window_thresholds: Thresholds | None = None
     provider_specific_data: dict[str, Any] = {}
 
 
@@ -104,12 +112,12 @@ async def create_connection(engine: Engine, caller: Caller, new: ConnectionInput
             default_model=new.default_model,
             test_status=new.test_status,
             options=options,
+            quota_window_thresholds=new.quota_window_thresholds or None,
             created_at=old.created_at if old else now,
             updated_at=now,
         )
         await work.connections.save(connection)
-    engine.health.forget(connection.id)
-    engine.live.quotas.forget(connection.id)
+    _start_afresh(engine, connection.id)
     return msgspec.structs.replace(_view(engine, connection), api_key=UNSET)
 
 
@@ -128,8 +136,14 @@ async def delete_connection(engine: Engine, caller: Caller, connection_id: str) 
         )
     async with engine.configuration.change() as work:
         await work.connections.delete(connection_id)
+    _start_afresh(engine, connection_id)
+
+
+def _start_afresh(engine: Engine, connection_id: str) -> None:
+    """A credential came or went: nothing counts against the account."""
     engine.health.forget(connection_id)
     engine.live.quotas.forget(connection_id)
+    engine.chat.keys.forget(connection_id)
 
 
 def _known(engine: Engine, connection_id: str) -> Connection:
@@ -158,9 +172,33 @@ def _node_facts(node: ProviderNode) -> dict[str, Any]:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    url = options.get("baseUrl")
-    if url is not None and not is_http_url(url):
-        raise ValidationFailed([("providerSpecificData.baseUrl", "must be an http or https URL")])
+    for name in ("baseUrl", "quotaUrl"):
+        url = options.get(name)
+        if url is not None and not is_http_url(url):
+            raise ValidationFailed(
+                [(f"providerSpecificData.{name}", "must be an http or https URL")]
+            )
+    path = options.get("quotaPath")
+    if path is not None and not (isinstance(path, str) and path.startswith("/")):
+        raise ValidationFailed([("providerSpecificData.quotaPath", "must begin with a slash")])
+    keys = options.get("extraApiKeys")
+    if keys is not None and not _are_keys(keys):
+        raise ValidationFailed(
+            [
+                (
+                    "providerSpecificData.extraApiKeys",
+                    f"must be a list of at most {MOST_EXTRA_KEYS} keys, each a text",
+                )
+            ]
+        )
+
+
+def _are_keys(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MOST_EXTRA_KEYS
+        and all(isinstance(key, str) and 0 < len(key.strip()) <= 10_000 for key in value)
+    )
 
 
 def is_http_url(value: object) -> bool:
@@ -191,6 +229,7 @@ def _view(engine: Engine, row: Connection) -> ConnectionView:
         test_status=state,
         backoff_level=cooldown.level if cooldown else row.backoff_level,
         max_concurrent=row.max_concurrent,
+        quota_window_thresholds=row.quota_window_thresholds,
         provider_specific_data=without_secrets(row.options),
         api_key=masked(row.api_key) if row.api_key else UNSET,
         global_priority=row.global_priority or UNSET,

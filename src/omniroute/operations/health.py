@@ -11,6 +11,7 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
+from omniroute.operations.quota_monitor import MonitorSummary, monitor_summary
 from omniroute.operations.sessions import SessionSummary, session_summary
 
 
@@ -93,6 +94,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     sessions: SessionSummary
     ledger: LedgerLine
     configuration_version: int
+    quota_monitor: MonitorSummary
     cryptography: Cryptography
 
 
@@ -148,6 +150,7 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             engine.ledger.spent_micro_usd(),
         ),
         configuration_version=snapshot.version,
+        quota_monitor=monitor_summary(engine, caller),
         cryptography=Cryptography("healthy"),
     )
 

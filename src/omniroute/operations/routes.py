@@ -160,6 +160,7 @@ def told(trace: RouteTrace) -> str:
         lines.append(f"Waited {trace.waited_ms} ms between attempts or for a pause to end.")
     for attempt in trace.attempts:
         name = f"{attempt.provider}/{attempt.model} on '{attempt.connection_name}'"
+        name += "" if attempt.key is None else f" with key {attempt.key}"
         lines.append(f"Attempt {attempt.number}: {name}, because: {'; '.join(attempt.reasons)}.")
         if attempt.verdict is None:
             lines.append(f"It answered ({attempt.duration_ms} ms).")

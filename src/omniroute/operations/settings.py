@@ -1,5 +1,6 @@
 """The settings an operator may change while the gateway runs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from omniroute.errors import ValidationFailed
 from omniroute.operations.inputs import field_problem
 from omniroute.routing.accounts import ACCOUNT_STRATEGIES
 from omniroute.routing.combo_config import read_config
+from omniroute.routing.quota_rules import SETTING, read_setting
 from omniroute.routing.resolve import AUTO_VARIANTS
 from omniroute.routing.shaping import SHAPES
 from omniroute.routing.snapshot import SETTINGS
@@ -99,8 +101,13 @@ def _layer_problem(layer: Any) -> str | None:
         return "must be an object"
     if "compositeTiers" in layer:
         return "compositeTiers belong to one combo"
+    return _refused(read_config, layer)
+
+
+def _refused(read: Callable[[Any], object], value: Any) -> str | None:
+    """What is wrong with a value, in the words of what reads it."""
     try:
-        read_config(layer)
+        read(value)
     except msgspec.ValidationError as error:
         field, message = field_problem(str(error))
         return f"{field}: {message}" if field else message
@@ -129,6 +136,8 @@ def _problem(name: str, value: Any) -> str | None:
     if name in ("comboDefaults", "providerOverrides"):
         layers = [value] if name == "comboDefaults" else list(value.values())
         return next((told for layer in layers if (told := _layer_problem(layer))), None)
+    if name == SETTING:
+        return _refused(read_setting, value)
     if name in _CHOICES and value not in _CHOICES[name]:
         return f"must be one of: {', '.join(_CHOICES[name])}"
     low, high = _RANGES.get(name, (0, 0))

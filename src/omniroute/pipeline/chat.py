@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, collect, events_of
@@ -32,10 +32,12 @@ from omniroute.pipeline.exchange import (
     spoken,
 )
 from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
+from omniroute.pipeline.key_ring import KeyRing
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning, directed
 from omniroute.pipeline.preparing import prepared
+from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.recall import Recall, Remembering
 from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.reserving import reserve
@@ -83,6 +85,8 @@ class ChatPipeline:
     allow_private: bool
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     patience: Callable[[], Patience] = Patience
+    quotas: QuotaDesk | None = None
+    keys: KeyRing = field(default_factory=KeyRing)
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -325,12 +329,18 @@ class ChatPipeline:
     @property
     def _planning(self) -> Planning:
         return Planning(
-            self.snapshot, self.live, self.now_ms, self.new_seed, self.sleep, self.patience
+            self.snapshot,
+            self.live,
+            self.now_ms,
+            self.new_seed,
+            self.sleep,
+            self.patience,
+            self.quotas,
         )
 
     @property
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.relay)
+        return Dispatch(self.live, self.now_ms, self._endpoint, self.sleep, self.relay, self.keys)
 
     def _open(self, call: ChatCall, *, stream: bool) -> Settlement:
         return Settlement(
@@ -341,12 +351,13 @@ class ChatPipeline:
         self, call: ChatCall, candidate: Candidate, snapshot: Snapshot, combo: str | None = None
     ) -> Endpoint:
         provider = snapshot.provider_for(candidate.provider, candidate.model)
-        account = snapshot.connections[candidate.connection]
+        account, key = self.keys.pick(snapshot.connections[candidate.connection])
         return Endpoint(
             candidate=candidate,
             provider=provider,
             dialect=spoken(call, provider),
             account=account,
+            key=key,
             sender=self.demo if provider.in_process else self.gate,
             fetch=self.gate,
             credentials=self.credentials,

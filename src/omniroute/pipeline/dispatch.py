@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from msgspec.structs import replace as replace_fields
 
 from omniroute.dialects.left_behind import without_state
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.fitting import fitted
+from omniroute.pipeline.key_ring import KeyRing, is_refused_key
 from omniroute.pipeline.last_resorts import instead_of
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.relay import ContextRelay
+from omniroute.pipeline.settlement import Settlement
 from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.health import Health
@@ -49,7 +53,7 @@ class Dispatch:
     """Tries candidates and feeds health once per attempt.
 
     `now_ms` is epoch milliseconds, `endpoint` makes a candidate of a snapshot callable, in a combo
-    or by itself, `sleep` waits for seconds.
+    or by itself, `sleep` waits for seconds, `keys` are the turns of accounts with several keys.
     """
 
     live: Live
@@ -57,6 +61,7 @@ class Dispatch:
     endpoint: Callable[[ChatCall, Candidate, Snapshot, str | None], Endpoint]
     sleep: Callable[[float], Awaitable[None]]
     relay: ContextRelay
+    keys: KeyRing = field(default_factory=KeyRing)
 
     async def first(self, walk: Walk[ResultT]) -> tuple[Endpoint, ResultT]:
         """Try what is left of a walk, in order, until one delivers.
@@ -82,7 +87,11 @@ class Dispatch:
         ttft_ms = delivered.at_ms - delivered.started_ms
         walk.books.call = replace(walk.books.call, changes=delivered.changes)
         walk.books.attempted(
-            chosen, delivered.started_ms, ttft_ms=ttft_ms, continues_at=walk.continues_at
+            chosen,
+            delivered.started_ms,
+            ttft_ms=ttft_ms,
+            continues_at=walk.continues_at,
+            key=delivered.to.key,
         )
         self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
         return delivered.to, delivered.result
@@ -134,7 +143,16 @@ class Dispatch:
             self.live.ended(candidate)
             failure = failed.failure
             verdict = classify(failure, category_of(books.snapshot, to.account))
-            books.attempted(candidate, started_ms, failure=failure, verdict=verdict)
+            other_key = self._other_key(books, to, failure, verdict)
+            if other_key:
+                verdict = replace_fields(verdict, action="retry")
+            books.attempted(candidate, started_ms, failure=failure, verdict=verdict, key=to.key)
+            if other_key:
+                self.live.health.abandoned(candidate.provider)
+                walk.failures.append((candidate, failure, verdict))
+                walk.tries[candidate] -= 1
+                walk.queue.insert(0, candidate)
+                return None
             judge(self.live.health, candidate, books.snapshot, failure, verdict)
             self.live.failed(candidate, verdict, made.survey.facts.session)
             walk.failures.append((candidate, failure, verdict))
@@ -153,9 +171,18 @@ class Dispatch:
                     text="Another target was faster" if overtaken else "The caller hung up",
                 ),
                 verdict=HEDGED if overtaken else CLIENT_GONE,
+                key=to.key,
             )
             raise
         return Delivered(to, result, started_ms, self.now_ms(), sent.changes)
+
+    def _other_key(
+        self, books: Settlement, to: Endpoint, failure: Failure, verdict: Verdict
+    ) -> bool:
+        """Whether only one key of an account was refused, so that it goes again with the next."""
+        if to.key is None or not is_refused_key(failure, verdict):
+            return False
+        return self.keys.refused(books.snapshot.connections[to.candidate.connection], to.key)
 
     async def _go_on(
         self,

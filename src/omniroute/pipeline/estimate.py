@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from omniroute.catalog.prices import Price
-from omniroute.chat import Audio, ChatRequest, File, Opaque, Reasoning, Usage
+from omniroute.chat import Audio, ChatRequest, File, Image, Opaque, Reasoning, Usage
 from omniroute.pipeline.ledger import Need
 from omniroute.routing.sizes import IMAGE_TOKENS, measured, parts
 
@@ -26,12 +26,16 @@ def need_of(request: ChatRequest, prices: Iterable[Price | None]) -> Need:
     known = [price for price in prices if price is not None]
     tokens = input_tokens_bound(request)
     # Writing a prompt into a provider's cache can cost more than reading it plainly.
-    readings = (Usage(input_tokens=tokens), Usage(cache_write_1h_tokens=tokens))
+    readings = [Usage(input_tokens=tokens), Usage(cache_write_1h_tokens=tokens)]
+    if any(isinstance(part, Audio) for part in parts(request)):
+        readings.append(Usage(input_audio_tokens=tokens))
+    if any(isinstance(part, Image) for part in parts(request)):
+        readings.append(Usage(input_image_tokens=tokens))
     return Need(
         reading=max(
             (price.cost_micro_usd(reading) for price in known for reading in readings), default=0
         ),
-        token_pico=max((price.output.at(tokens) for price in known), default=0),
+        token_pico=max((price.dearest_output(tokens) for price in known), default=0),
         max_tokens=(request.max_output_tokens or DEFAULT_OUTPUT_TOKENS) * max(1, request.n),
     )
 

@@ -26,7 +26,8 @@ class Endpoint:
     """A candidate with everything needed to call it.
 
     `dialect` is one of those the provider speaks; `fetch` gets what a request only points at;
-    `turnstile` is where requests to the account line up.
+    `turnstile` is where requests to the account line up. `account` has the key that is sent;
+    `key` is its place where there are several.
     """
 
     candidate: Candidate
@@ -38,6 +39,7 @@ class Endpoint:
     credentials: Credentials
     allow_private: bool
     turnstile: Turnstile
+    key: int | None = None
 
 
 def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) -> OutboundRequest:

@@ -8,6 +8,7 @@ from msgspec.structs import replace as replace_fields
 from omniroute.errors import Forbidden, InvalidRequest
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.facts import facts_of
+from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan, plan
@@ -45,7 +46,8 @@ def _undirected(call: ChatCall) -> ChatCall:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """Makes plans. `now_ms` is epoch milliseconds, `new_seed` draws a plan's seed."""
+    """Makes plans. `now_ms` is epoch milliseconds, `new_seed` draws a plan's seed. `quotas` is
+    asked what is left of accounts that are not used below a cut-off."""
 
     snapshot: Callable[[], Snapshot]
     live: Live
@@ -53,6 +55,7 @@ class Planning:
     new_seed: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
     patience: Callable[[], Patience]
+    quotas: QuotaDesk | None = None
 
     def dry(
         self, call: ChatCall, asked: Asked | None = None, seed: int | None = None
@@ -93,7 +96,7 @@ class Planning:
         """
         patience = self.patience()
         for _ in range(patience.retries):
-            made = self._taken(books)
+            made = await self._taken(books)
             wait_ms = None if made.candidates else recovery_ms(made)
             longest_ms = patience.longest_s * 1000
             left_ms = books.call.left_ms(self.now_ms())
@@ -106,15 +109,19 @@ class Planning:
             books.waited_ms += wait_ms
             await self.sleep(wait_ms / 1000)
         else:
-            made = self._taken(books)
+            made = await self._taken(books)
         if not made.candidates:
             raise refusal(made, books.snapshot)
         return made
 
-    def _taken(self, books: Settlement) -> Plan:
+    async def _taken(self, books: Settlement) -> Plan:
         """A plan that is gone by: its turns are taken before anybody else can plan."""
         books.snapshot, books.plan = self.dry(books.call)
         if books.plan.requested_model != books.call.model:
             books.call = _undirected(books.call)
+        while self.quotas is not None and await self.quotas.preflight(
+            books.plan, books.call.left_ms(self.now_ms())
+        ):
+            books.snapshot, books.plan = self.dry(books.call)
         self.live.chosen(books.plan)
         return books.plan

@@ -64,6 +64,7 @@ class Settlement:
         failure: Failure | None = None,
         verdict: Verdict | None = None,
         continues_at: int | None = None,
+        key: int | None = None,
     ) -> None:
         """Note one attempt, good or bad; one that goes on says after how many characters."""
         account = self.snapshot.connections[candidate.connection]
@@ -87,6 +88,7 @@ class Settlement:
                 error=failure.text if failure else None,
                 retry_after_ms=failure.retry_after_ms if failure else None,
                 continues_at=continues_at,
+                key=key,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),
             )
@@ -113,12 +115,14 @@ class Settlement:
     def _spent(
         self, candidate: Candidate, usage: Usage | None, tokens_seen: int
     ) -> tuple[Usage, int | None]:
-        """What an attempt used and what that costs; estimated where the upstream did not say."""
+        """What an attempt used and what it cost: as the upstream says, else as far as is known."""
         usage = usage or Usage(
             input_tokens=input_tokens(self.call.request),
             output_tokens=tokens_seen,
             estimated=True,
         )
+        if usage.reported_micro_usd is not None:
+            return usage, usage.reported_micro_usd
         price = self.snapshot.price(candidate.provider, candidate.model)
         return usage, price.cost_micro_usd(usage) if price else None
 

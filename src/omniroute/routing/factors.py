@@ -61,8 +61,12 @@ def _quota(account: SeenAccount) -> float | None:
 
 
 def _account_tier(account: SeenAccount) -> float | None:
+    """The better the plan and the sooner its shortest window is new, the nearer to 1."""
     base = _ACCOUNT_TIERS.get(account.tier or "")
-    return None if base is None else min(1.0, 0.8 * base + 0.2)
+    interval_ms = account.quota.interval_ms if account.quota is not None else None
+    if base is None or interval_ms is None:
+        return base
+    return min(1.0, 0.8 * base + 0.2 * max(0.0, 1 - interval_ms / 1000 / MONTH_S))
 
 
 def _specificity(leaf: Leaf, asked: Asked) -> float | None:

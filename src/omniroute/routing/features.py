@@ -43,9 +43,12 @@ class Features:
             until_ms=until_ms,
             quota=world.quota(row.id) if "quota" in reads or how == "p2c" else None,
         )
+        remark = world.remark(row.id) if reason is None else None
+        if remark is not None:
+            seen = replace(seen, remark=remark)
         if "quota" in reads:
-            tier = row.options.get("tier")
-            seen = replace(seen, tier=tier if isinstance(tier, str) else None)
+            told, known = row.options.get("tier"), seen.quota.tier if seen.quota else None
+            seen = replace(seen, tier=told if isinstance(told, str) else known)
         if how in ("round-robin", "least-used", "p2c"):
             backoff, status = world.trouble(row.id)
             seen = replace(

@@ -9,7 +9,7 @@ from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import Health
 from omniroute.routing.measured import Measured
 from omniroute.routing.pins import Pins
-from omniroute.routing.plan import Plan
+from omniroute.routing.plan import Plan, counted_on
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.targets import Branch, Candidate, LastGood
@@ -58,8 +58,7 @@ class Live:
             self.affinity,
             self.healing,
             self.pins,
-            self.quotas.of,
-            self.quotas.over_limit,
+            self.quotas,
         )
 
     def chosen(self, made: Plan) -> None:
@@ -69,6 +68,7 @@ class Live:
         """
         if made.strategy == "auto":
             self._heal(made)
+        self.quotas.want(counted_on(made))
         if made.candidates:
             self.took(made.candidates[0], ())
 

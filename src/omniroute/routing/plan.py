@@ -15,7 +15,7 @@ from omniroute.routing.accounts import ACCOUNT_STRATEGIES, AccountView
 from omniroute.routing.choices import Choice, Placed, RoutingView
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.strategies import STRATEGIES
-from omniroute.routing.survey import per_account, survey
+from omniroute.routing.survey import leaves, per_account, survey
 from omniroute.routing.targets import (
     Branch,
     Candidate,
@@ -85,9 +85,31 @@ def from_survey(seen: Survey, seed: int, snapshot_version: int) -> Plan:
         candidates=candidates,
         excluded=excluded,
         survey=seen,
-        notes=seen.notes,
+        notes=(*seen.notes, *_remarks(seen)),
         standby=standby,
     )
+
+
+def _remarks(seen: Survey) -> tuple[str, ...]:
+    """What is to be said about the accounts that may be tried, each once."""
+    accounts = {row.id: row for leaf in leaves(seen.root) for row in leaf.accounts}
+    return tuple(f"account '{row.id}': {row.remark}" for row in accounts.values() if row.remark)
+
+
+def counted_on(made: Plan) -> tuple[str, ...]:
+    """The accounts a plan looked at the quotas of, to put them in order."""
+    root = made.survey.root
+    read = made.survey.account_strategy == "p2c" or any(
+        "quota" in STRATEGIES[name].reads for name in _strategies(root)
+    )
+    return tuple(row.id for leaf in leaves(root) for row in leaf.accounts) if read else ()
+
+
+def _strategies(node: Node) -> Iterator[str]:
+    if isinstance(node, Branch):
+        yield node.strategy
+        for child in node.children:
+            yield from _strategies(child)
 
 
 _WHEN = {

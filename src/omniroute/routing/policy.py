@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from omniroute.routing import quota_rules
+from omniroute.routing.quota_rules import USUAL, QuotaPreflight, QuotaRules, read_setting, rules_of
 from omniroute.routing.resilience import (
     SETTING,
     Category,
@@ -59,6 +61,8 @@ class Policy:
         self._settings = defaults.settings
         self._profiles: dict[tuple[str, str], Profile] = {}
         self._queues: dict[str, QueueRules] = {}
+        self._preflight = USUAL
+        self._quota_rules: dict[str, QuotaRules] = {}
 
     @property
     def settings(self) -> Resilience:
@@ -88,10 +92,18 @@ class Policy:
             self._queues[account.id] = self._queue(account)
         return self._queues[account.id]
 
-    def limit_policy(self, connection: str) -> object:
-        """What an operator wrote about the quotas of an account."""
-        account = self._current().connections.get(connection)
-        return None if account is None else account.options.get("limitPolicy")
+    @property
+    def quota_preflight(self) -> QuotaPreflight:
+        """The preflight setting in force."""
+        self._current()
+        return self._preflight
+
+    def quota_rules(self, connection: str) -> QuotaRules:
+        """What holds for the quota of an account."""
+        snapshot = self._current()
+        if connection not in self._quota_rules:
+            self._quota_rules[connection] = rules_of(snapshot, connection, self._preflight)
+        return self._quota_rules[connection]
 
     def protected(self, account: Connection) -> bool:
         """Whether the request queue holds for an account: as told, else with API keys."""
@@ -129,6 +141,12 @@ class Policy:
             except msgspec.ValidationError as error:
                 log.warning("the stored resilience settings are not valid: %s", error)
                 self._settings = self.defaults.settings
+            self._quota_rules = {}
+            try:
+                self._preflight = read_setting(snapshot.settings[quota_rules.SETTING])
+            except msgspec.ValidationError as error:
+                log.warning("the stored quota preflight is not valid: %s", error)
+                self._preflight = USUAL
         return snapshot
 
 

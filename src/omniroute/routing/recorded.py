@@ -94,6 +94,10 @@ class RecordedWorld:
         row = self._accounts.get(connection)
         return row.quota if row is not None else None
 
+    def remark(self, connection: str) -> str | None:
+        row = self._accounts.get(connection)
+        return row.remark if row is not None else None
+
     def bound(self, session: str, provider: str) -> str | None:
         return self._seen.bound.get(provider) if session == self._seen.facts.session else None
 

@@ -5,7 +5,7 @@ from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Exclusion
 
-_LIMITED = frozenset({"quota_policy"}) | frozenset(
+_LIMITED = frozenset({"quota_policy", "quota_preflight", "quota_exhausted"}) | frozenset(
     f"{scope}_{reason}"
     for scope in ("cooldown", "model_lockout")
     for reason in ("rate_limited", "quota_exhausted", "daily_quota_exhausted")

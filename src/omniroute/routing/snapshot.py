@@ -48,6 +48,11 @@ SETTINGS: Mapping[str, Any] = {
     "providerOverrides": {},
     "semanticCacheEnabled": True,
     "idempotencyWindowMs": 5_000,
+    "quotaPreflight": {
+        "defaultThresholdPercent": 2,
+        "warnThresholdPercent": 20,
+        "providerWindowDefaults": {},
+    },
     "intentDetectionEnabled": True,
     "intentSimpleMaxWords": 60,
     "systemPrompt": {},

@@ -39,7 +39,8 @@ class Quota(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is left of an account's quota.
 
     `used_5h` and `used_7d` are shares (0-1) of windows of about that length; `used` is the share
-    of the fullest window. Resets are epoch milliseconds.
+    of the fullest window. Resets are epoch milliseconds, `interval_ms` is how long the shortest
+    window runs. `tier` is what kind of account the provider says it is.
     """
 
     used: float | None = None
@@ -48,6 +49,8 @@ class Quota(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reset_5h_ms: int | None = None
     reset_7d_ms: int | None = None
     exhausted: bool = False
+    interval_ms: int | None = None
+    tier: str | None = None
 
     @property
     def next_reset_ms(self) -> int | None:
@@ -66,7 +69,8 @@ class LastGood(Struct, frozen=True, kw_only=True):
 
 
 class SeenAccount(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An account a target may use. `blocked` says why it may not be tried now."""
+    """An account a target may use. `blocked` says why it may not be tried now, `remark` what is
+    to be said about its quota if it may."""
 
     id: str
     priority: int
@@ -78,6 +82,7 @@ class SeenAccount(Struct, frozen=True, kw_only=True, omit_defaults=True):
     backoff: int = 0
     last_status: int | None = None
     in_flight: int = 0
+    remark: str | None = None
 
 
 class Leaf(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="target"):

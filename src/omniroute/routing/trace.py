@@ -16,7 +16,8 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     """One attempt. Times are milliseconds; `verdict` and `error` are None for a success.
 
     `left_behind` is what the request held for another provider and this one was not sent.
-    `continues_at` is how many characters of the answer earlier targets had given.
+    `continues_at` is how many characters of the answer earlier targets had given. `key` is the
+    place of the key that was sent, of several the account has; 0 is its first.
     """
 
     number: int
@@ -35,6 +36,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None = None
     left_behind: tuple[str, ...] = ()
     continues_at: int | None = None
+    key: int | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,6 @@
 """What the planner may see of the moving world: health, measurements, turns, quotas, sessions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from omniroute.routing.affinity import Affinity
@@ -9,6 +8,7 @@ from omniroute.routing.healing import SelfHealing
 from omniroute.routing.health import Cooldown, HealthView
 from omniroute.routing.measured import Measured
 from omniroute.routing.pins import Pins
+from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.targets import (
     AccountUse,
@@ -57,6 +57,9 @@ class World(Protocol):
     def quota(self, connection: str) -> Quota | None:
         """What is left of an account's quota."""
 
+    def remark(self, connection: str) -> str | None:
+        """What is to be said about the quota of an account that may be tried."""
+
     def bound(self, session: str, provider: str) -> str | None:
         """The account a session used last at a provider."""
 
@@ -65,14 +68,6 @@ class World(Protocol):
 
     def healing(self, provider: str) -> Healing | None:
         """Why `auto` keeps a provider back."""
-
-
-def _no_quota(_connection: str) -> Quota | None:
-    return None
-
-
-def _no_limit(_connection: str) -> tuple[str, int | None] | None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,7 @@ class LiveWorld:
     affinity: Affinity
     self_healing: SelfHealing
     pins: Pins
-    quotas: Callable[[str], Quota | None] = field(default=_no_quota)
-    limits: Callable[[str], tuple[str, int | None] | None] = field(default=_no_limit)
+    quotas: Quotas
 
     @property
     def now_ms(self) -> int:
@@ -96,7 +90,7 @@ class LiveWorld:
         return self.health.breaker(provider)
 
     def blocked(self, provider: str, connection: str, model: str) -> tuple[str, int | None] | None:
-        return self.health.blocked(provider, connection, model) or self.limits(connection)
+        return self.health.blocked(provider, connection, model) or self.quotas.held(connection)
 
     def trouble(self, connection: str) -> tuple[int, int | None]:
         cooldown: Cooldown | None = self.health.cooldowns.get(connection)
@@ -121,7 +115,10 @@ class LiveWorld:
         return self.rotation.in_flight(connection)
 
     def quota(self, connection: str) -> Quota | None:
-        return self.quotas(connection)
+        return self.quotas.of(connection)
+
+    def remark(self, connection: str) -> str | None:
+        return self.quotas.remark(connection)
 
     def bound(self, session: str, provider: str) -> str | None:
         return self.affinity.bound(session, provider)

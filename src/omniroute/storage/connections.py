@@ -12,6 +12,7 @@ from omniroute.storage.records import Connection
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import provider_connections as table
+from omniroute.storage.tables import quota_snapshots as quotas
 
 # Members of `options` that are credentials. `extraApiKeys` is a list, so values are sealed as JSON.
 SECRET_OPTIONS = frozenset(
@@ -69,11 +70,13 @@ class ConnectionRepository:
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the account; False when there was none."""
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
+        await self._connection.execute(delete(quotas).where(quotas.c.connection_id == id))
         return removed.rowcount > 0
 
     async def delete_for_provider(self, provider: str) -> int:
         """Remove all accounts of a provider or node; how many there were."""
         removed = await self._connection.execute(delete(table).where(table.c.provider == provider))
+        await self._connection.execute(delete(quotas).where(quotas.c.provider == provider))
         return removed.rowcount
 
     async def _first(self, statement: Select[Any]) -> Connection | None:

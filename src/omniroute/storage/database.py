@@ -21,6 +21,7 @@ from omniroute.storage.migrate import upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.prices import PriceRepository
+from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
@@ -60,6 +61,7 @@ class Work:
         self.affinity = AffinityRepository(connection)
         self.rates = RateRepository(connection)
         self.sessions = SessionRepository(connection)
+        self.quotas = QuotaRepository(connection)
 
 
 class Database:

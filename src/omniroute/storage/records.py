@@ -13,7 +13,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     """One account: a credential for one provider or provider node.
 
     `api_key` is clear text in memory only. Times are ISO-8601 UTC with milliseconds.
-    `options` is the spec's `providerSpecificData`.
+    `options` is the spec's `providerSpecificData`. `quota_window_thresholds` are the percentages
+    left, by window of its quota, at which it is not used.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     rate_limited_until: str | None = None
     backoff_level: int = 0
     options: dict[str, Any] = {}
+    quota_window_thresholds: dict[str, int] | None = None
     created_at: str = ""
     updated_at: str = ""
 
@@ -427,3 +429,22 @@ class CacheEntry(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     expires_at_ms: int
     hits: int
+
+
+class QuotaSnapshot(Struct, frozen=True, kw_only=True):
+    """One window of an account's quota as its provider reported it. Times are epoch ms.
+
+    `remaining_percentage` is None where the window has no end; `raw` is the report it came from,
+    with this window alone in it, as JSON values.
+    """
+
+    id: str
+    provider: str
+    connection_id: str
+    window_key: str
+    remaining_percentage: float | None
+    is_exhausted: bool
+    next_reset_at_ms: int | None
+    window_duration_ms: int | None
+    raw: Any
+    created_at_ms: int

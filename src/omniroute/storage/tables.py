@@ -90,6 +90,7 @@ provider_connections = Table(
     Column("group_name", AnyText),
     Column("max_concurrent", Integer),
     Column("provider_specific_data", JsonText),  # its secret members are ciphertext
+    Column("quota_window_thresholds", JsonText),
     Column("test_status", AnyText, nullable=False),
     Column("last_error", AnyText),
     Column("last_error_at", AnyText),
@@ -404,3 +405,19 @@ context_handoffs = Table(
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
 )
 """Summaries of conversations that wait for another account."""
+quota_snapshots = Table(
+    "quota_snapshots",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("provider", AnyText, nullable=False),
+    Column("connection_id", AnyText, nullable=False),
+    Column("window_key", AnyText, nullable=False),
+    Column("remaining_percentage", Float),
+    Column("is_exhausted", Boolean, nullable=False),
+    Column("next_reset_at_ms", BigInteger),
+    Column("window_duration_ms", BigInteger),
+    Column("raw_data", JsonText),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "provider", "created_at_ms"),
+    Index(None, "connection_id", "created_at_ms"),
+)

@@ -330,3 +330,16 @@ async def test_known_prices_become_costs_and_unknown_ones_stay_unknown(bench: Bu
     assert priced.records[0].usage[0].cost_micro_usd == 2
     unpriced = bench(WORLD, good)
     assert (await unpriced.pipeline.complete(chat_call("one/x"))).receipt.cost_micro_usd is None
+
+
+async def test_what_the_upstream_says_it_cost_is_what_it_cost(bench: Build) -> None:
+    body = (
+        b'{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":1000,"completion_tokens":1000,"cost":0.000123}}'
+    )
+    there = snapshot(accounts=[account("openai", "mine")])
+    made = bench(there, lambda _: Answer(pieces=(body,)))
+    answer = await made.pipeline.complete(chat_call("openai/gpt-4o-mini"))
+    assert answer.receipt.cost_micro_usd == 123
+    (row,) = made.records[0].usage
+    assert row.cost_micro_usd == 123

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -12,11 +13,13 @@ from tests.omniroute.conftest import Answer, Bench, build_bench, chat_call
 from tests.support.builders import account, combo, node, reference, snapshot
 
 from omniroute.caller import Caller
+from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import OmniRouteError
 from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
 from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown, Health, Lockout
 from omniroute.routing.plan import from_survey
+from omniroute.routing.quotas import Quotas
 from omniroute.routing.recorded import RecordedWorld
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.strategies import STRATEGIES
@@ -78,6 +81,26 @@ states = st.tuples(
     st.dictionaries(st.sampled_from(ACCOUNTS), cooldowns, max_size=3),
     st.dictionaries(places, lockouts, max_size=3),
 )
+shares = st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0])
+resets = st.sampled_from([None, NOW_MS, NOW_MS + 1_000_000])
+# Percentages left at which an account is not used, keys beside the first, and what is left of it.
+standings = st.lists(
+    st.tuples(
+        st.sampled_from([None, None, 0, 20, 60]),
+        st.sampled_from([0, 0, 1, 2]),
+        st.one_of(
+            st.none(),
+            st.dictionaries(
+                st.sampled_from(["session (5h)", "weekly", "credits"]),
+                st.builds(QuotaWindow, left=shares, reset_at_ms=resets),
+                min_size=1,
+                max_size=2,
+            ),
+        ),
+    ),
+    min_size=len(ACCOUNTS),
+    max_size=len(ACCOUNTS),
+)
 keys = st.builds(
     Caller,
     door=st.just("http"),
@@ -94,12 +117,13 @@ Named: TypeAlias = Sequence[tuple[Sequence[str | ComboStep], Sequence[str], str]
 State: TypeAlias = tuple[
     Mapping[str, Breaker], Mapping[str, Cooldown], Mapping[tuple[str, str, str], Lockout]
 ]
+Standings: TypeAlias = Sequence[tuple[int | None, int, dict[str, QuotaWindow] | None]]
 Place: TypeAlias = tuple[str, str, str]
 """Provider, model, account."""
 
 
-def build_world(owned: Owned, named: Named) -> Snapshot:
-    """A configuration in which the key of each account is its name."""
+def build_world(owned: Owned, named: Named, standings: Standings) -> Snapshot:
+    """A configuration in which the keys of each account begin with its name."""
     return snapshot(
         nodes=[node(prefix, base_url=f"http://{prefix}.test/v1") for prefix in NODES],
         accounts=[
@@ -108,8 +132,15 @@ def build_world(owned: Owned, named: Named) -> Snapshot:
                 api_key=name,
                 priority=priority,
                 is_active=active,
+                options={
+                    "quotaPath": "/quota",
+                    "extraApiKeys": [f"{name}+{more}" for more in range(extra)],
+                },
+                quota_window_thresholds=None if cutoff is None else {"weekly": cutoff},
             )
-            for name, (prefix, priority, active) in zip(ACCOUNTS, owned, strict=False)
+            for name, (prefix, priority, active), (cutoff, extra, _) in zip(
+                ACCOUNTS, owned, standings, strict=False
+            )
         ],
         combos=[
             combo(name, *steps, allowed_providers=tuple(only), strategy=strategy)
@@ -141,6 +172,8 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         ledger=made.ledger,
         sessions=absent,
         chat=made.pipeline,
+        quota_desk=absent,
+        quota_watch=absent,
         now_ms=made.pipeline.now_ms,
         new_id=absent,
         new_api_key=absent,
@@ -151,16 +184,25 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
     return asyncio.run(simulate_route(engine, caller, query))
 
 
+def tell(quotas: Quotas, standings: Standings) -> None:
+    """Let providers report what is left."""
+    for name, (_, _, windows) in zip(ACCOUNTS, standings, strict=True):
+        if windows is not None:
+            quotas.report(name, QuotaReport(windows=windows))
+
+
 def called(request: OutboundRequest) -> Place:
     """Who was really called, read from what left."""
     host = request.url.split("/")[2]
     key = request.headers.get("authorization", "Bearer demo").removeprefix("Bearer ")
+    key = key.partition("+")[0]
     return HOSTS[host], msgspec.json.decode(request.body or b"")["model"], key
 
 
 def compare(
     world: Snapshot,
     state: State,
+    standings: Standings,
     caller: Caller,
     model: str,
     seed: int,
@@ -170,6 +212,7 @@ def compare(
     made = build_bench(world, answers, seed=seed)
     made = dataclasses.replace(made, pipeline=dataclasses.replace(made.pipeline, demo=made.gate))
     put(made.health, state)
+    tell(made.pipeline.live.quotas, standings)
     path: list[Place] = []
     dry, wet = "", ""
     try:
@@ -184,7 +227,7 @@ def compare(
         wet = repr(refused)
     if not path:
         assert wet == dry
-    run = [called(request) for request in made.gate.asked]
+    run = [called(request) for request in made.gate.asked if request.method == "POST"]
     allowed = caller.allowed_connections
     assert all(key in allowed for _, _, key in run) or not allowed
     trace = msgspec.json.decode(made.records[0].trace.data, type=RouteTrace)
@@ -207,11 +250,21 @@ STATUSES = (401, 402, 403, 429, 500, 503, 529)
 
 
 @settings(max_examples=150)
-@given(accounts, combos, states, keys, asked, st.integers(0, 2**31), st.permutations(STATUSES))
+@given(
+    accounts,
+    combos,
+    states,
+    standings,
+    keys,
+    asked,
+    st.integers(0, 2**31),
+    st.permutations(STATUSES),
+)
 def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
     owned: Owned,
     named: Named,
     state: State,
+    told: Standings,
     caller: Caller,
     model: str,
     seed: int,
@@ -220,31 +273,39 @@ def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
     def answers(request: OutboundRequest) -> Answer:
         return error(failures[len(request.url + str(request.headers)) % len(failures)])
 
-    path, run = compare(build_world(owned, named), state, caller, model, seed, answers)
-    assert run == path
+    path, run = compare(build_world(owned, named, told), state, told, caller, model, seed, answers)
+    once = [place for place, _ in groupby(run)]  # an account goes again with its next key
+    assert once == path
 
 
 @settings(max_examples=100)
-@given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
+@given(accounts, combos, states, standings, keys, asked, st.integers(0, 2**31))
 def test_what_answers_at_once_is_the_first_of_the_dry_run(
-    owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int
+    owned: Owned, named: Named, state: State, told: Standings, caller: Caller, model: str, seed: int
 ) -> None:
     reply = {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
     body = msgspec.json.encode(reply)
     path, run = compare(
-        build_world(owned, named), state, caller, model, seed, lambda _: Answer(pieces=(body,))
+        build_world(owned, named, told),
+        state,
+        told,
+        caller,
+        model,
+        seed,
+        lambda _: Answer(pieces=(body,)),
     )
     assert run == path[:1]
 
 
 @settings(max_examples=100)
-@given(accounts, combos, states, keys, asked, st.integers(0, 2**31))
+@given(accounts, combos, states, standings, keys, asked, st.integers(0, 2**31))
 def test_a_failure_of_the_target_passes_over_its_other_accounts(
-    owned: Owned, named: Named, state: State, caller: Caller, model: str, seed: int
+    owned: Owned, named: Named, state: State, told: Standings, caller: Caller, model: str, seed: int
 ) -> None:
     path, run = compare(
-        build_world(owned, named),
+        build_world(owned, named, told),
         state,
+        told,
         caller,
         model,
         seed,

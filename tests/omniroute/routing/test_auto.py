@@ -10,6 +10,7 @@ from tests.omniroute.routing.test_strategies import NOW_MS, choice, names
 from tests.support.builders import account, combo, quiet, snapshot
 
 from omniroute.catalog.fitness import shipped
+from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.chat import ChatRequest, Message, Text, Tool
 from omniroute.errors import BudgetExceeded
 from omniroute.routing.auto import MODE_PACKS, VARIANTS, WEIGHTS, auto, incident, weights_of
@@ -21,6 +22,7 @@ from omniroute.routing.intent import intent_of
 from omniroute.routing.live import Live
 from omniroute.routing.measured import Measured
 from omniroute.routing.plan import Plan, plan
+from omniroute.routing.quotas import Quotas
 from omniroute.routing.refusals import refusal
 from omniroute.routing.specificity import recommended_tier, specificity
 from omniroute.routing.targets import (
@@ -69,6 +71,16 @@ FACTORS: dict[str, tuple[list[Choice], Asked, str, list[float | None]]] = {
         NOTHING_ASKED,
         "quota",
         [0.75, None],
+    ),
+    "a plan, and the sooner its shortest window is new the better": (
+        [
+            choice("a", tier="pro", quota=Quota(interval_ms=15 * 86_400_000)),
+            choice("b", tier="pro"),
+            choice("c", quota=Quota(interval_ms=1)),
+        ],
+        NOTHING_ASKED,
+        "tierPriority",
+        [0.8 * 0.67 + 0.1, 0.67, None],
     ),
     "quota: nothing left": (
         [choice("a", quota=Quota(exhausted=True))],
@@ -354,6 +366,26 @@ def test_the_plan_records_what_it_weighed() -> None:
     assert made.survey.facts.asked.output_tokens == 100
     absent = {row.name for row in first.factors if row.value is None}
     assert {"latencyInv", "stability", "quota", "tierPriority"} <= absent
+
+
+def test_plan_and_option_say_what_kind_of_account_it_is() -> None:
+    world = snapshot(
+        accounts=[
+            account("groq", "told", default_model="m", options={"tier": "ultra"}),
+            account("openrouter", "known", default_model="m"),
+        ]
+    )
+    quotas = Quotas(lambda: NOW_MS)
+    quotas.report("known", QuotaReport(plan="pro", windows={"monthly": QuotaWindow(left=0.5)}))
+    seen = quiet(HealthView(NOW_MS), quotas=quotas)
+    made = plan(RouteFacts(model="auto"), world, seen, 5)
+    found = {
+        row.connection: factor.value
+        for row in made.candidates
+        for factor in row.factors
+        if factor.name == "tierPriority"
+    }
+    assert found == {"told": 1.0, "known": pytest.approx(0.8 * 0.67)}
 
 
 def test_a_measured_delay_makes_a_difference() -> None:

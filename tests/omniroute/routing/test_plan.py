@@ -1,8 +1,11 @@
 """What a plan holds, in which order, and what it leaves out and why."""
 
+from typing import Any
+
 import pytest
 from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
+from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.errors import (
     AmbiguousModel,
     Forbidden,
@@ -10,11 +13,17 @@ from omniroute.errors import (
     RateLimited,
     TargetsUnavailable,
 )
-from omniroute.routing.health import Breaker, Cooldown, HealthView, Lockout
+from omniroute.routing.health import Breaker, Cooldown, Health, HealthView, Lockout
+from omniroute.routing.live import Live
 from omniroute.routing.permission import model_allowed
-from omniroute.routing.plan import Plan, plan
+from omniroute.routing.plan import Plan, from_survey, plan
+from omniroute.routing.policy import Policy
+from omniroute.routing.quotas import Quotas
+from omniroute.routing.recorded import RecordedWorld
 from omniroute.routing.refusals import recovery_ms, refusal
+from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.survey import survey
 from omniroute.routing.targets import RouteFacts
 from omniroute.storage.records import ModelStep
 
@@ -145,6 +154,71 @@ def test_the_unfit_are_left_out_with_a_reason(
 ) -> None:
     found = made("one/x", health)
     assert (order(found), left_out(found)) == (kept, gone)
+
+
+LOW_AND_LOWER = {"a": 0.02, "b": 0.1}
+
+
+def quota_world(**setting: int) -> tuple[Snapshot, Quotas]:
+    """Two accounts whose provider says that little is left of them."""
+    world = snapshot(
+        accounts=[account("openrouter", "a", priority=1), account("openrouter", "b", priority=2)],
+        quotaPreflight=setting,
+    )
+    policy = Policy(lambda: world, Defaults())
+    quotas = Quotas(lambda: NOW_MS, policy.quota_rules)
+    for name, share in LOW_AND_LOWER.items():
+        window = QuotaWindow(left=share, reset_at_ms=NOW_MS + 90_000)
+        quotas.report(name, QuotaReport(windows={"daily": window}))
+    return world, quotas
+
+
+def test_an_account_below_its_cut_off_is_left_out_and_little_left_is_noted() -> None:
+    world, quotas = quota_world(defaultThresholdPercent=5)
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    assert (order(found), left_out(found)) == (["x@b"], [("x", "a", "quota_preflight")])
+    assert found.notes == ("account 'b': 10 % of its quota 'daily' is left",)
+    recorded = survey(found.survey.facts, world, RecordedWorld(found.survey))
+    assert from_survey(recorded, 7, world.version) == found
+
+
+def test_when_every_account_is_below_its_cut_off_the_refusal_says_until_when() -> None:
+    world, quotas = quota_world(defaultThresholdPercent=10)
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    refused = refusal(found, world)
+    assert (type(refused), refused.retry_after_s) == (RateLimited, 90)
+    assert recovery_ms(found) is None  # not worth a wait
+
+
+def test_nobody_looks_at_quotas_unless_told_to() -> None:
+    world, quotas = quota_world()
+    found = plan(RouteFacts(model="openrouter/x"), world, quiet(SOUND, quotas=quotas), seed=7)
+    assert (order(found), found.notes) == (["x@a", "x@b"], ())
+
+
+COUNTED_ON: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "a combo that goes by quotas": ("spread", {}, ("a", "b")),
+    "accounts chosen by what is left": ("openrouter/x", {"fallbackStrategy": "p2c"}, ("a", "b")),
+    "nothing that looks at quotas": ("openrouter/x", {}, ()),
+}
+
+
+@pytest.mark.parametrize(("model", "settings", "expected"), COUNTED_ON.values(), ids=COUNTED_ON)
+def test_a_real_request_wants_the_quotas_it_went_by(
+    model: str, settings: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    world = snapshot(
+        accounts=[account("openrouter", "a", priority=1), account("openrouter", "b", priority=2)],
+        combos=[combo("spread", "openrouter/x", strategy="reset-aware")],
+        **settings,
+    )
+    policy = Policy(lambda: world, Defaults())
+    quotas = Quotas(lambda: NOW_MS, policy.quota_rules)
+    live = Live.fresh(lambda: NOW_MS, Health(lambda: NOW_MS), quotas)
+    made = plan(RouteFacts(model=model), world, live.world(), seed=7)
+    assert not any(quotas.refresh_due(name, 1) for name in "ab")
+    live.chosen(made)
+    assert tuple(name for name in "ab" if quotas.refresh_due(name, 1)) == expected
 
 
 def test_a_pin_overrides_health() -> None:

@@ -33,9 +33,11 @@ HOUR_MS = 3_600_000
 DRAWS = 4_000
 
 
-def choice(name: str, *, quota: Quota | None = None, **leaf: Any) -> Choice:
+def choice(
+    name: str, *, quota: Quota | None = None, tier: str | None = None, **leaf: Any
+) -> Choice:
     """A target called `name`, at a provider of that name."""
-    seen = SeenAccount(id=f"{name}-account", priority=1, quota=quota)
+    seen = SeenAccount(id=f"{name}-account", priority=1, quota=quota, tier=tier)
     found = Leaf(key=name, provider=name, model="m", accounts=(seen,), **leaf)
     return Choice(node=found, placed=(Placed(leaf=found, accounts=(seen,)),))
 

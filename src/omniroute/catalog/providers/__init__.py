@@ -8,6 +8,7 @@ from omniroute.catalog.providers.clouds import CLOUDS
 from omniroute.catalog.providers.first_tier import FIRST_TIER
 from omniroute.catalog.providers.local import LOCAL
 from omniroute.catalog.providers.second_tier import SECOND_TIER
+from omniroute.catalog.quota_shapes import QuotaApi
 
 DEMO = Provider(
     id="demo",
@@ -17,6 +18,7 @@ DEMO = Provider(
     auth=Auth.NONE,
     keyless=True,
     in_process=True,
+    quota=QuotaApi(path="quota", shape="omniroute", source="docs/demo-provider.md"),
 )
 
 PROVIDERS: Mapping[str, Provider] = {

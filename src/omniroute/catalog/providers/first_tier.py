@@ -2,6 +2,7 @@
 
 from omniroute.catalog.families import ADAPTIVE, FIXED_SAMPLING, OPENAI_REASONING, STRUCTURED
 from omniroute.catalog.provider import Auth, Provider
+from omniroute.catalog.quota_shapes import QuotaApi
 from omniroute.chat import Dialect
 
 FIRST_TIER = (
@@ -122,6 +123,11 @@ FIRST_TIER = (
         also={Dialect.OPENAI_RESPONSES: "/responses", Dialect.ANTHROPIC: "/messages"},
         env=("OPENROUTER_API_KEY",),
         prices="openrouter",
+        quota=QuotaApi(
+            path="key",
+            shape="openrouter",
+            source="https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key",
+        ),
     ),
     Provider(
         id="github-models",
@@ -141,6 +147,11 @@ FIRST_TIER = (
         env=("DEEPSEEK_API_KEY",),
         prices="deepseek",
         reasoning_history=True,
+        quota=QuotaApi(
+            path="/user/balance",
+            shape="deepseek",
+            source="https://api-docs.deepseek.com/api/get-user-balance",
+        ),
     ),
     Provider(
         id="xai",

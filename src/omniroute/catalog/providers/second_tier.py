@@ -1,6 +1,7 @@
 """Hosted APIs that differ from OpenAI's in little but the address. 01 §19.2."""
 
 from omniroute.catalog.provider import Provider
+from omniroute.catalog.quota_shapes import QuotaApi
 
 SECOND_TIER = (
     Provider(
@@ -19,6 +20,11 @@ SECOND_TIER = (
         base_url="https://api.siliconflow.com/v1",
         source="https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
         env=("SILICONFLOW_API_KEY",),
+        quota=QuotaApi(
+            path="user/info",
+            shape="siliconflow",
+            source="https://docs.siliconflow.com/en/api-reference/userinfo/get-user-info",
+        ),
     ),
     Provider(
         id="hyperbolic",
@@ -50,6 +56,11 @@ SECOND_TIER = (
         ),
         prices="moonshotai",
         reasoning_history=True,
+        quota=QuotaApi(
+            path="users/me/balance",
+            shape="moonshot",
+            source="https://platform.moonshot.ai/docs/api/balance",
+        ),
     ),
     Provider(
         id="glm",
@@ -161,6 +172,11 @@ SECOND_TIER = (
         base_url="https://api.venice.ai/api/v1",
         source="https://docs.venice.ai/api-reference/endpoint/chat/completions",
         env=("VENICE_API_KEY",),
+        quota=QuotaApi(
+            path="billing/balance",
+            shape="venice",
+            source="https://docs.venice.ai/api-reference/endpoint/billing/balance",
+        ),
     ),
     Provider(
         id="inference-net",

@@ -152,7 +152,7 @@ def wire_usage(usage: Usage | None) -> dict[str, Any]:
     """A usage object for a client; zeros while nothing is known."""
     usage = usage or Usage()
     wire: dict[str, Any] = {
-        "input_tokens": usage.input_tokens,
+        "input_tokens": usage.input_tokens + usage.input_audio_tokens + usage.input_image_tokens,
         "output_tokens": usage.total_output_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens + usage.cache_write_1h_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,

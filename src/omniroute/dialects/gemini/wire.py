@@ -65,6 +65,9 @@ class WireUsage(Struct, rename="camel"):
     cached_content_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
     total_token_count: int | None = None
+    prompt_tokens_details: Any = None
+    cache_tokens_details: Any = None
+    candidates_tokens_details: Any = None
 
 
 def read_usage(wire: WireUsage | None) -> Usage | None:
@@ -79,19 +82,41 @@ def read_usage(wire: WireUsage | None) -> Usage | None:
     cached = min(prompt, max(0, wire.cached_content_token_count or 0))
     if not prompt and written <= 0 and not thoughts:
         return None
+    fresh, written = prompt - cached, max(0, written)
+    read, kept = _by_kind(wire.prompt_tokens_details), _by_kind(wire.cache_tokens_details)
+    heard = min(fresh, max(0, read.get("AUDIO", 0) - kept.get("AUDIO", 0)))
+    seen = min(fresh - heard, max(0, read.get("IMAGE", 0) - kept.get("IMAGE", 0)))
+    made = _by_kind(wire.candidates_tokens_details)
+    spoken = min(written, made.get("AUDIO", 0))
+    drawn = min(written - spoken, made.get("IMAGE", 0))
     return Usage(
-        input_tokens=prompt - cached + max(0, wire.tool_use_prompt_token_count or 0),
+        input_tokens=fresh - heard - seen + max(0, wire.tool_use_prompt_token_count or 0),
         cache_read_tokens=cached,
-        output_tokens=max(0, written),
+        output_tokens=written - spoken - drawn,
         reasoning_tokens=thoughts,
+        input_audio_tokens=heard,
+        input_image_tokens=seen,
+        output_audio_tokens=spoken,
+        output_image_tokens=drawn,
     )
+
+
+def _by_kind(details: Any) -> dict[str, int]:
+    """Tokens by modality, as far as a list of counts can be read."""
+    found: dict[str, int] = {}
+    for row in details if isinstance(details, list) else ():
+        count = row.get("tokenCount") if isinstance(row, dict) else None
+        if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+            kind = str(row.get("modality"))
+            found[kind] = found.get(kind, 0) + count
+    return found
 
 
 def wire_usage(usage: Usage) -> Wire:
     """A usage object for a client."""
     return {
         "promptTokenCount": usage.total_input_tokens,
-        "candidatesTokenCount": usage.output_tokens,
+        "candidatesTokenCount": usage.total_output_tokens - usage.reasoning_tokens,
         "thoughtsTokenCount": usage.reasoning_tokens,
         "cachedContentTokenCount": usage.cache_read_tokens,
         "totalTokenCount": usage.total_input_tokens + usage.total_output_tokens,

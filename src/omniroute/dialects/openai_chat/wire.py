@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from omniroute.chat import FinishReason, Usage
+from omniroute.dialects.reported_cost import CostFields, reported_micro_usd
 
 # What upstreams really send in `finish_reason`; anything unknown is a natural end.
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -33,15 +34,19 @@ class PromptDetails(Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class CompletionDetails(Struct, gc=False):
     """Parts of `completion_tokens`."""
 
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
-class WireUsage(Struct):
+class WireUsage(CostFields):
     """Token counts; the top-level cache counters are DeepSeek's and Moonshot's."""
 
     prompt_tokens: int | None = None
@@ -124,20 +129,29 @@ def read_usage(wire: WireUsage | None) -> Usage | None:
     cached = min(prompt, max(0, cached))
     created = details.cache_write_tokens or details.cache_creation_tokens or 0
     created = min(prompt - cached, max(0, created))
-    reasoning = 0
-    if wire.completion_tokens_details is not None:
-        reasoning = max(0, wire.completion_tokens_details.reasoning_tokens or 0)
+    heard = min(prompt - cached - created, max(0, details.audio_tokens or 0))
+    seen = min(prompt - cached - created - heard, max(0, details.image_tokens or 0))
+    parts = wire.completion_tokens_details or CompletionDetails()
+    reasoning = max(0, parts.reasoning_tokens or 0)
     if not prompt and not completion and not reasoning:
         return None
     # xAI counts reasoning beside the completion instead of inside; its total gives it away.
     beside = reasoning > 0 and wire.total_tokens == prompt + completion + reasoning
     reasoning = reasoning if beside else min(completion, reasoning)
+    written = completion if beside else completion - reasoning
+    spoken = min(written, max(0, parts.audio_tokens or 0))
+    drawn = min(written - spoken, max(0, parts.image_tokens or 0))
     return Usage(
-        input_tokens=prompt - cached - created,
+        input_tokens=prompt - cached - created - heard - seen,
         cache_read_tokens=cached,
         cache_write_tokens=created,
-        output_tokens=completion if beside else completion - reasoning,
+        output_tokens=written - spoken - drawn,
         reasoning_tokens=reasoning,
+        input_audio_tokens=heard,
+        input_image_tokens=seen,
+        output_audio_tokens=spoken,
+        output_image_tokens=drawn,
+        reported_micro_usd=reported_micro_usd(wire),
     )
 
 
@@ -148,12 +162,17 @@ def wire_usage(usage: Usage) -> dict[str, Any]:
     created = usage.cache_write_tokens + usage.cache_write_1h_tokens
     if created:
         details["cache_creation_tokens"] = created
+    if usage.input_audio_tokens:
+        details["audio_tokens"] = usage.input_audio_tokens
+    written = {"reasoning_tokens": usage.reasoning_tokens}
+    if usage.output_audio_tokens:
+        written["audio_tokens"] = usage.output_audio_tokens
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": details,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "completion_tokens_details": written,
     }
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.chat import ChatRequest, Dialect, Reasoning, Tool, Usage
 from omniroute.dialects.carried import is_tagged, tagged, untagged
+from omniroute.dialects.reported_cost import CostFields, reported_micro_usd
 
 Wire: TypeAlias = dict[str, Any]
 
@@ -60,15 +61,19 @@ class InputDetails(Struct):
     """Parts of `input_tokens`."""
 
     cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class OutputDetails(Struct):
     """Parts of `output_tokens`."""
 
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
-class WireUsage(Struct):
+class WireUsage(CostFields):
     """Token counts; cached and reasoning tokens are inside the totals."""
 
     input_tokens: int | None = None
@@ -82,14 +87,24 @@ def read_usage(wire: WireUsage | None) -> Usage | None:
     if wire is None or not (wire.input_tokens or wire.output_tokens):
         return None
     read, written = max(0, wire.input_tokens or 0), max(0, wire.output_tokens or 0)
-    cached = (wire.input_tokens_details or InputDetails()).cached_tokens or 0
-    thought = (wire.output_tokens_details or OutputDetails()).reasoning_tokens or 0
-    cached, thought = min(read, max(0, cached)), min(written, max(0, thought))
+    inside = wire.input_tokens_details or InputDetails()
+    made = wire.output_tokens_details or OutputDetails()
+    cached = min(read, max(0, inside.cached_tokens or 0))
+    heard = min(read - cached, max(0, inside.audio_tokens or 0))
+    seen = min(read - cached - heard, max(0, inside.image_tokens or 0))
+    thought = min(written, max(0, made.reasoning_tokens or 0))
+    spoken = min(written - thought, max(0, made.audio_tokens or 0))
+    drawn = min(written - thought - spoken, max(0, made.image_tokens or 0))
     return Usage(
-        input_tokens=read - cached,
+        input_tokens=read - cached - heard - seen,
         cache_read_tokens=cached,
-        output_tokens=written - thought,
+        output_tokens=written - thought - spoken - drawn,
         reasoning_tokens=thought,
+        input_audio_tokens=heard,
+        input_image_tokens=seen,
+        output_audio_tokens=spoken,
+        output_image_tokens=drawn,
+        reported_micro_usd=reported_micro_usd(wire),
     )
 
 

@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from omniroute.chat import Dialect
+from omniroute.clock import now_ms
 from omniroute.upstream.demo.player import Played, Sleep, play
+from omniroute.upstream.demo.quota import quota_script
 from omniroute.upstream.send import OutboundRequest, OutboundResponse
 
 
@@ -16,10 +20,22 @@ class DemoSender:
 
     async def send(self, request: OutboundRequest) -> OutboundResponse:
         """See `Sender.send`."""
+        if request.method == "GET":
+            return _Response(self._quota(request.url.rpartition("/quota")[2].strip("/")))
         return _Response(play(Dialect.OPENAI_CHAT, request.body or b"", self._sleep))
 
     async def aclose(self) -> None:
         """Nothing is pooled."""
+
+    def _quota(self, told: str) -> Played:
+        script = quota_script(told, now_ms())
+
+        async def chunks() -> AsyncIterator[bytes]:
+            if script.delay_s:
+                await self._sleep(script.delay_s)
+            yield msgspec.json.encode(script.body)
+
+        return Played(script.status, {"content-type": "application/json"}, chunks())
 
 
 class _Response:

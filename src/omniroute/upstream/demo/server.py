@@ -12,9 +12,11 @@ from starlette.routing import Route
 
 from omniroute.catalog.models import DEMO_MODELS
 from omniroute.chat import ChatRequest, Dialect
+from omniroute.clock import now_ms
 from omniroute.dialects import CODECS
 from omniroute.errors import OmniRouteError
 from omniroute.upstream.demo.player import Played, Sleep, play
+from omniroute.upstream.demo.quota import quota_script
 from omniroute.upstream.send import TransportFailed
 
 PATHS: Mapping[str, Dialect] = {
@@ -69,12 +71,20 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
             return JSONResponse({"error": {"message": str(error)}}, 400)
         return JSONResponse({"object": "response.input_tokens", "input_tokens": _words(asked)})
 
+    async def quota(request: Request) -> Response:
+        script = quota_script(request.path_params.get("told", ""), now_ms())
+        if script.delay_s:
+            await sleep(script.delay_s)
+        return JSONResponse(script.body, script.status)
+
     return Starlette(
         routes=[
             *(door(path, dialect) for path, dialect in PATHS.items()),
             Route(GEMINI_PATH + "/{target:path}", gemini, methods=["POST"]),
             Route("/v1/messages/count_tokens", count, methods=["POST"]),
             Route("/v1/responses/input_tokens", count_responses, methods=["POST"]),
+            Route("/v1/quota", quota),
+            Route("/v1/quota/{told}", quota),
             *(Route(path, _listing(shown)) for path, shown in _LISTS.items()),
         ]
     )

@@ -1,0 +1,67 @@
+"""What providers reported of accounts' quotas, in SQL: one row per window and report."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import RowMapping, and_, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.records import QuotaSnapshot
+from omniroute.storage.tables import quota_snapshots as table
+
+KEPT_MS = 90 * 24 * 3_600_000
+"""How long a report is kept."""
+
+
+class QuotaRepository:
+    """The history of quotas. What is older than 90 days goes when its provider is written to."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def append(self, rows: Sequence[QuotaSnapshot]) -> None:
+        """Store the windows of one report."""
+        for row in rows[:1]:
+            await self._connection.execute(
+                delete(table).where(
+                    table.c.provider == row.provider,
+                    table.c.created_at_ms < row.created_at_ms - KEPT_MS,
+                )
+            )
+        for row in rows:
+            values = msgspec.structs.asdict(row)
+            values["raw_data"] = values.pop("raw")
+            await self._connection.execute(insert(table), values)
+
+    async def of(self, connection_id: str, limit: int) -> tuple[QuotaSnapshot, ...]:
+        """The newest windows of an account, newest first."""
+        rows = await self._connection.execute(
+            select(table)
+            .where(table.c.connection_id == connection_id)
+            .order_by(table.c.created_at_ms.desc(), table.c.window_key)
+            .limit(limit)
+        )
+        return tuple(_snapshot(row) for row in rows.mappings())
+
+    async def latest(self) -> tuple[QuotaSnapshot, ...]:
+        """The windows of every account's newest report."""
+        newest = (
+            select(table.c.connection_id, func.max(table.c.created_at_ms).label("at"))
+            .group_by(table.c.connection_id)
+            .subquery()
+        )
+        rows = await self._connection.execute(
+            select(table).join(
+                newest,
+                and_(
+                    table.c.connection_id == newest.c.connection_id,
+                    table.c.created_at_ms == newest.c.at,
+                ),
+            )
+        )
+        return tuple(_snapshot(row) for row in rows.mappings())
+
+
+def _snapshot(row: RowMapping) -> QuotaSnapshot:
+    values = dict(row)
+    return QuotaSnapshot(raw=values.pop("raw_data"), **values)
