@@ -3,12 +3,13 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The same examples every time, so that a failure is the change's; `explore` looks for new ones:
 # HYPOTHESIS_PROFILE=explore pytest tests/omniroute/dialects. Slow machines are no failure.
-settings.register_profile("gate", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=2_000)
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("gate", deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("explore", deadline=None, max_examples=2_000, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 

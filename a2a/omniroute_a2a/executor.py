@@ -180,11 +180,12 @@ def skill_request(context: RequestContext, task: Task) -> SkillRequest:
 
 
 def caller_for(caller: Caller, task: Task) -> Caller:
-    """The caller, with the task as its run and the context as its session unless it has them."""
+    """The caller in the task: its context is the session, and the run unless they named one."""
     return msgspec.structs.replace(
         caller,
-        run_id=caller.run_id or task.id,
-        session_id=caller.session_id or task.context_id,
+        run_id=caller.run_id or task.context_id,
+        session_id=task.context_id,
+        task_id=task.id,
     )
 
 

@@ -13,6 +13,7 @@ from omniroute.errors import UpstreamFailed
 from omniroute.operations import chat
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
+from omniroute.pipeline.session_ids import session_id_of
 from omniroute.routing.sizes import input_tokens
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
 
@@ -29,11 +30,13 @@ class Options(Struct, frozen=True):
 async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
     """Stream the model's text through `emit`; the metadata tells route, cost and verdict."""
     options = convert_input(Options, _known(request.options))
+    asked = ChatRequest(model=options.combo or options.model, messages=request.messages)
     call = ChatCall(
         request_id=engine.new_id(),
         caller=request.caller,
-        request=ChatRequest(model=options.combo or options.model, messages=request.messages),
+        request=asked,
         max_cost_micro_usd=chat.budget_micro_usd(options.budget),
+        session=session_id_of(request.caller, asked, {}),
     )
     answer = await chat.stream_events(engine, call)
     reply = await _read(answer, emit)

@@ -26,6 +26,7 @@ class Authenticated:
 
     Args:
         is_local: whether a request comes from this machine.
+        address_of: where a request comes from; None when nobody knows.
         security: which hosts and browser origins may be named.
     """
 
@@ -34,11 +35,13 @@ class Authenticated:
         app: ASGIApp,
         engine: Engine,
         is_local: Callable[[Scope], bool],
+        address_of: Callable[[Scope], str | None],
         security: TransportSecuritySettings,
     ) -> None:
         self._app = app
         self._engine = engine
         self._is_local = is_local
+        self._address_of = address_of
         self._security = TransportSecurityMiddleware(security)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +69,7 @@ class Authenticated:
         open_to_all = not snapshot.keys and admission.env_key is None
         if key is None and open_to_all and self._is_local(scope):
             return Caller(door="mcp", is_operator=True)
-        caller = admission.keyed_caller(snapshot, "mcp", key)
+        caller = admission.keyed_caller(snapshot, "mcp", key, self._address_of(scope))
         if not caller.scopes & ENTRY_SCOPES:
             raise Forbidden(
                 "This API key may not use MCP; it needs the scope 'mcp'.", code=INSUFFICIENT_SCOPE

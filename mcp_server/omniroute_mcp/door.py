@@ -67,6 +67,7 @@ def build(
     policy: Policy,
     data_dir: Path,
     is_local: Callable[[Scope], bool],
+    address_of: Callable[[Scope], str | None],
     authorize_operator: Authorize,
     allowed_hosts: Iterable[str] = (),
     allowed_origins: Iterable[str] = (),
@@ -75,6 +76,7 @@ def build(
 
     Args:
         is_local: whether a request comes from this machine.
+        address_of: where a request comes from; None when nobody knows.
         authorize_operator: raises for whoever may not read the views.
         allowed_hosts: host names clients may use beside loopback; without a port, any port.
         allowed_origins: browser origins accepted beside loopback.
@@ -97,7 +99,7 @@ def build(
     engine.configuration.watch(close_what_is_off)
 
     def guarded(name: Name, app: Any) -> Gate:
-        return Gate(engine, name, Authenticated(app, engine, is_local, security))
+        return Gate(engine, name, Authenticated(app, engine, is_local, address_of, security))
 
     status = DoorStatus(data_dir, stream_sessions, sse_sessions, sse.opened_at_ms)
     views = Views(engine, authorize_operator, status, security)
@@ -111,7 +113,8 @@ def build(
 
 async def run_stdio(engine: Engine, policy: Policy, data_dir: Path) -> None:
     """Serve one client on standard input and output until it closes them."""
-    server = ToolServer(engine, policy, over_stdio=True).build()
+    session = f"stdio-{engine.new_id()}"
+    server = ToolServer(engine, policy, over_stdio=True, stdio_session=session).build()
     now = iso(engine.now_ms())
     first = Heartbeat(
         pid=os.getpid(),

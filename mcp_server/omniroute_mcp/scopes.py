@@ -5,6 +5,8 @@ from typing import Any, Literal, Self, TypeAlias
 
 from msgspec import Struct
 
+from omniroute.caller import covers
+
 Source: TypeAlias = Literal["authInfo", "meta", "env", "none"]
 
 
@@ -64,7 +66,7 @@ def granted(
 
 def missing(required: Iterable[str], held: frozenset[str]) -> list[str]:
     """The required scopes that nothing held satisfies."""
-    return sorted(one for one in required if not any(_satisfies(have, one) for have in held))
+    return sorted(one for one in required if not covers(held, one))
 
 
 def listed(values: Iterable[object]) -> frozenset[str]:
@@ -72,13 +74,9 @@ def listed(values: Iterable[object]) -> frozenset[str]:
     return frozenset(str(value).strip() for value in values if str(value).strip())
 
 
-def _satisfies(held: str, required: str) -> bool:
-    return held in ("*", required) or (held.endswith("*") and required.startswith(held[:-1]))
-
-
 def _intersection(held: frozenset[str], asserted: frozenset[str]) -> frozenset[str]:
-    narrowed = {one for one in asserted if any(_satisfies(have, one) for have in held)}
-    narrowed |= {have for have in held if any(_satisfies(one, have) for one in asserted)}
+    narrowed = {one for one in asserted if covers(held, one)}
+    narrowed |= {have for have in held if covers(asserted, have)}
     return frozenset(narrowed)
 
 

@@ -1,6 +1,7 @@
 """Calling tools, over the SDK's low-level server: scopes, validation, time limit, audit."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from starlette.requests import Request
 
-from omniroute.caller import Caller
+from omniroute.caller import Caller, run_named
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
 from omniroute_mcp import audit
@@ -25,6 +26,9 @@ from omniroute_mcp.tools import TOOLS, ToolRow
 LIST_TTL_MS = 60_000
 CALLER = "omniroute_caller"
 """Where the HTTP transports put the caller, in the request's ASGI state."""
+
+RUN_KEY = "omniroute/runId"
+"""Where a client names, in `_meta`, the run a call belongs to."""
 
 INSTRUCTIONS = (
     "OmniRoute routes chat requests to models. Ask with omniroute_route_request (model 'auto', "
@@ -71,12 +75,14 @@ class ToolServer:
     """The handlers behind one SDK server.
 
     `over_stdio` says that callers are the process that started this one, which is trusted; else
-    every request carries the caller that the HTTP side established.
+    every request carries the caller that the HTTP side established. `stdio_session` is the one
+    session there is then.
     """
 
     engine: Engine
     policy: Policy
     over_stdio: bool = False
+    stdio_session: str | None = None
     calls: Calls = field(default_factory=Calls)
 
     def build(self) -> Server[Any]:
@@ -181,15 +187,20 @@ class ToolServer:
 
     def _session_id(self, context: Context) -> str | None:
         if self.over_stdio:
-            return None
+            return self.stdio_session
         request = _request(context)
         return request.headers.get("mcp-session-id") or request.query_params.get("session_id")
 
     def _caller(self, context: Context) -> Caller:
-        if self.over_stdio:
-            return Caller(door="mcp", key_id=self.policy.stdio_key_id, is_operator=True)
-        caller: Caller = _request(context).scope["state"][CALLER]
-        return caller
+        caller = Caller(door="mcp", key_id=self.policy.stdio_key_id, is_operator=True)
+        if not self.over_stdio:
+            caller = _request(context).scope["state"][CALLER]
+        meta: Mapping[str, Any] = context.meta or {}
+        return msgspec.structs.replace(
+            caller,
+            session_id=self._session_id(context),
+            run_id=run_named(meta.get(RUN_KEY), meta.get("traceparent")),
+        )
 
 
 def _request(context: Context) -> Request:

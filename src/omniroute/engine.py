@@ -11,6 +11,7 @@ from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.quota_watch import QuotaWatch
+from omniroute.pipeline.sessions import Sessions
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.policy import Policy
@@ -111,6 +112,7 @@ class Engine:
     live: Live
     policy: Policy
     ledger: Ledger
+    sessions: Sessions
     chat: ChatPipeline
     quota_desk: QuotaDesk
     quota_watch: QuotaWatch

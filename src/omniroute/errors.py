@@ -58,7 +58,22 @@ class UnknownModel(InvalidRequest):
 
 
 class AmbiguousModel(InvalidRequest):
-    """Several providers list the bare model name; the message says what to write instead."""
+    """Several providers list the bare model name; the message says what to write instead.
+
+    Args:
+        providers: their ids, those that can be asked where there are any.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        providers: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, code=code, param=param)
+        self.providers = tuple(providers)
 
 
 class NoCredentials(InvalidRequest):

@@ -6,16 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from omniroute.caller import Caller
+from omniroute.caller import Caller, run_named
 from omniroute.engine import Engine
 from omniroute.http.access import Access, headers_of
 from omniroute.http.app import build_http
 from omniroute.http.edge import Cors, Edge
-from omniroute.pipeline.admission import bearer
+from omniroute.pipeline.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_agents import SKILLS
@@ -42,7 +43,12 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     """Compose the doors. Enter the lifespan of `Gateway.app` before use, as servers do."""
     origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
     cors = Cors(settings.cors_allow_all or "*" in origins, frozenset(origins))
-    access = Access(engine.admission, listed(settings.trusted_local_cidrs), cors.allows)
+    access = Access(
+        engine.admission,
+        listed(settings.trusted_local_cidrs),
+        cors.allows,
+        listed(settings.trusted_proxies),
+    )
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
     http = build_http(engine, access, heartbeat_s)
     a2a_door = _a2a_door(engine, access, settings)
@@ -73,10 +79,13 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         return engine.admission.require_key or engine.admission.env_key is not None
 
     async def authenticate(scope: Any) -> Caller:
-        key = bearer(headers_of(scope))
-        if key_required():
-            return engine.admission.keyed_caller(engine.snapshot, "a2a", key)
-        return engine.admission.caller(engine.snapshot, "a2a", key)
+        headers = headers_of(scope)
+        key, address = bearer(headers), access.address_of(scope)
+        admit = engine.admission.keyed_caller if key_required() else engine.admission.caller
+        caller = admit(engine.snapshot, "a2a", key, address)
+        # No trace context here: every message has one, and the conversation is the run.
+        run = run_named(headers.get(RUN_HEADER))
+        return caller if run is None else msgspec.structs.replace(caller, run_id=run)
 
     async def operator(scope: Any) -> Caller:
         return access.operator(scope, engine.snapshot)
@@ -105,6 +114,7 @@ def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor
         policy=mcp_policy(settings),
         data_dir=settings.data_dir,
         is_local=access.is_local,
+        address_of=access.address_of,
         authorize_operator=operator,
         allowed_hosts=listed(settings.allowed_hosts),
         allowed_origins=listed(settings.allowed_origins),

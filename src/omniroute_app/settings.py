@@ -1,5 +1,6 @@
 """What the process is told from outside: environment variables and command line, checked once."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from omniroute.errors import InvalidRequest
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 20128
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
@@ -26,11 +29,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     base_url: str | None = None
     api_key: str | None = None
     require_api_key: bool | None = None
+    default_rate_limit: str = ""
+    no_log_keys: str = ""
     allow_private_provider_urls: bool | None = None
     max_body_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024 * 1024
     cors_allow_all: bool = False
     cors_origins: str = ""
     trusted_local_cidrs: str = ""
+    trusted_proxies: str = ""
     allowed_hosts: str = ""
     allowed_origins: str = ""
     mcp_enforce_scopes: bool = False
@@ -69,6 +75,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     def is_loopback_bind(self) -> bool:
         """Whether only this machine can connect."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def default_requests_per_day(self) -> int:
+        """What keys without limits of their own may ask a day; 0 for any number, which also holds
+        for what is no number (02 §8.2)."""
+        text = self.default_rate_limit
+        if text.isascii() and text.isdecimal():
+            return int(text)
+        if text:
+            log.warning("DEFAULT_RATE_LIMIT_PER_DAY is not a whole number and limits nothing")
+        return 0
 
     @property
     def local_url(self) -> str:
@@ -111,6 +128,14 @@ VARIABLES: Mapping[str, Variable] = {
         ("REQUIRE_API_KEY",),
         "Refuse anonymous callers. Default: false on a loopback bind, true on any other.",
     ),
+    "default_rate_limit": Variable(
+        ("DEFAULT_RATE_LIMIT_PER_DAY",),
+        "Requests a day of keys without limits of their own; a week has 5 and a month 20 times "
+        "that. 0 or unset: no limit.",
+    ),
+    "no_log_keys": Variable(
+        ("NO_LOG_API_KEY_IDS",), "Ids of keys whose requests stay out of the call log, by comma."
+    ),
     "allow_private_provider_urls": Variable(
         ("OMNIROUTE_ALLOW_PRIVATE_PROVIDER_URLS",),
         "Let custom upstreams sit on loopback and private addresses. Default: true on a loopback "
@@ -123,6 +148,10 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "trusted_local_cidrs": Variable(
         ("OMNIROUTE_TRUSTED_LOCAL_CIDRS",), "Networks whose peers count as this machine, by comma."
+    ),
+    "trusted_proxies": Variable(
+        ("OMNIROUTE_TRUSTED_PROXIES",),
+        "Networks of proxies that are believed when they say for whom they ask, by comma.",
     ),
     "allowed_hosts": Variable(
         ("OMNIROUTE_MCP_ALLOWED_HOSTS",),

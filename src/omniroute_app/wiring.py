@@ -16,17 +16,28 @@ from omniroute.pipeline.admission import Admission
 from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.handoff_table import HandoffTable
 from omniroute.pipeline.health_keeper import HealthKeeper
 from omniroute.pipeline.idempotency import Idempotency
+from omniroute.pipeline.key_policy import default_rules
+from omniroute.pipeline.key_uses import KeyUses
 from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.live_keepers import (
+    AffinityKeeper,
+    KeyUseKeeper,
+    RotationKeeper,
+    SessionKeeper,
+)
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.quota_question import Asking
 from omniroute.pipeline.quota_watch import QuotaWatch
+from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
+from omniroute.pipeline.sessions import Sessions
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
 from omniroute.pipeline.telemetry import Telemetry
@@ -50,7 +61,9 @@ from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.quota_history import QuotaHistory
+from omniroute.storage.rate_table import RateTable
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.session_table import SessionTable
 from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
@@ -90,8 +103,15 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         vault = SqlVault(database, holder, recover, now_ms)
         ledger = Ledger(now_ms, vault)
         stack.push_async_callback(ledger.give_back, everything=True)
+        rates = Rates(now_ms, RateTable(database))
+        stack.push_async_callback(rates.give_back, everything=True)
+
+        async def give_back() -> None:
+            await ledger.give_back()
+            await rates.give_back()
+
         drainer = await stack.enter_async_context(Drainer(journal, sink))
-        await stack.enter_async_context(vault.kept(ledger.give_back))
+        await stack.enter_async_context(vault.kept(give_back))
         configuration = Configuration(
             database,
             found,
@@ -107,6 +127,20 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         await stack.enter_async_context(keeper)
         quotas = Quotas(now_ms, policy.quota_rules)
         live = Live.fresh(now_ms, health, quotas)
+        known = configuration.snapshot.connections
+        affinity = AffinityKeeper(live.affinity, database, now_ms)
+        await affinity.load(known)
+        await stack.enter_async_context(affinity)
+        rotation = RotationKeeper(live.rotation, database)
+        await rotation.load(known)
+        await stack.enter_async_context(rotation)
+        configuration.watch(lambda snapshot: live.forget_all_but(snapshot.connections))
+        sessions = Sessions(now_ms, SessionTable(database))
+        session_keeper = SessionKeeper(sessions, database, now_ms)
+        await session_keeper.load()
+        await stack.enter_async_context(session_keeper)
+        key_uses = KeyUses(now_ms)
+        await stack.enter_async_context(KeyUseKeeper(key_uses, database))
         history = QuotaHistory(database, lambda: str(uuid.uuid4()))
         for connection, (at_ms, report) in (await history.latest()).items():
             quotas.report(connection, report, at_ms)
@@ -144,14 +178,19 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 now_ms=now_ms,
                 env_key=settings.api_key,
                 require_key=not settings.is_loopback_bind if require_key is None else require_key,
+                default_rules=default_rules(settings.default_requests_per_day),
+                unlogged=frozenset(listed(settings.no_log_keys)),
+                used=key_uses.used,
             ),
             live=live,
             policy=policy,
             ledger=ledger,
+            sessions=sessions,
             chat=ChatPipeline(
                 snapshot=lambda: configuration.snapshot,
                 live=live,
                 ledger=ledger,
+                entrance=Entrance(rates, sessions, ledger),
                 recall=Recall(now_ms),
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,

@@ -11,14 +11,17 @@ from omniroute.dialects import CODECS
 from omniroute.pipeline.answers import Answers
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.idempotency import Idempotency
 from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.quota_question import Asking
+from omniroute.pipeline.rates import Rates
 from omniroute.pipeline.recall import Recall
 from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.response_cache import ResponseCache
+from omniroute.pipeline.sessions import Sessions
 from omniroute.pipeline.sharing import Sharing
 from omniroute.pipeline.slots import Turnstiles
 from omniroute.pipeline.telemetry import Telemetry
@@ -120,6 +123,7 @@ def build_bench(
         snapshot=lambda: world,
         live=live,
         ledger=ledger,
+        entrance=Entrance(Rates(lambda: clock[0]), Sessions(lambda: clock[0]), ledger),
         recall=Recall(lambda: clock[0]),
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,

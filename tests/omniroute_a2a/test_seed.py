@@ -54,7 +54,8 @@ async def test_a_skill_gets_the_whole_conversation_and_the_metadata(world: Any) 
     asked = world.asked[-1]
     assert [(message.role, message.text) for message in asked.messages] == turns
     assert asked.options == {"model": "m", "budget": 0.5, "role": "coding"}
-    assert (asked.caller.owner, asked.caller.run_id) == ("owner-a", asked.task_id)
+    assert (asked.caller.owner, asked.caller.task_id) == ("owner-a", asked.task_id)
+    assert asked.caller.run_id == asked.caller.session_id not in (None, asked.task_id)
 
 
 BAD: dict[str, dict[str, Any]] = {

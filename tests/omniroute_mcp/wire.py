@@ -11,7 +11,8 @@ from tests.omniroute_mcp.conftest import application
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.operations.keys import KeyInput, create_key
+from omniroute.operations.key_inputs import KeyInput
+from omniroute.operations.keys import create_key
 
 STREAM, SSE = "/api/mcp/stream", "/api/mcp/sse"
 ACCEPT = {"accept": "application/json, text/event-stream"}
@@ -61,7 +62,7 @@ async def opened(client: httpx.AsyncClient, path: str = STREAM, **headers: str) 
 async def key(engine: Engine, *scopes: str, expires_at: str | None = None) -> dict[str, str]:
     """The header of a fresh gateway key."""
     operator = Caller(door="cli", is_operator=True)
-    wanted = KeyInput(name="k", scopes=list(scopes), expires_at=expires_at)
+    wanted = KeyInput(name="k", scopes=scopes, expires_at=expires_at)
     made = await create_key(engine, operator, wanted)
     return {"authorization": f"Bearer {made.key}"}
 

@@ -7,10 +7,12 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
-from omniroute.caller import Caller
+from msgspec.structs import replace
+
+from omniroute.caller import Caller, run_named
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
 from omniroute.http.paths import OLLAMA_PATHS
-from omniroute.pipeline.admission import Admission, bearer
+from omniroute.pipeline.admission import RUN_HEADER, Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
 RouteClass: TypeAlias = Literal["PUBLIC", "CLIENT_API", "MANAGEMENT"]
@@ -90,40 +92,58 @@ def _names_only_local(value: str, trusted: Sequence[str]) -> bool:
     return True
 
 
+def client_address(scope: Scope, proxies: Sequence[str] = ()) -> str | None:
+    """Where a request comes from (02 §2.6); None when nobody knows.
+
+    Forwarding headers are believed from this machine and from `proxies` only, and of a list only
+    what they added themselves: whatever stands further left its client may have made up.
+    """
+    client = scope.get("client")
+    peer: str | None = client[0] if client is not None else None
+    if peer is None or not is_local_address(peer, proxies):
+        return peer
+    every = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
+    for entry in reversed(b",".join(every).decode("latin-1").split(",")):
+        if entry.strip() and not is_local_address(entry, proxies):
+            return entry.strip()
+    headers = headers_of(scope)
+    named = (headers.get(name, "").strip() for name in ("cf-connecting-ip", "x-real-ip"))
+    return next(filter(None, named), peer)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Decides who a request's author is, by the class of its route.
 
     `trusted_local` are networks whose peers count as this machine (container gateways).
-    `may_read` says whether the operator lets a browser origin use the gateway.
+    `may_read` says whether the operator lets a browser origin use the gateway. `proxies` are
+    networks whose peers are believed when they say for whom they ask.
     """
 
     admission: Admission
     trusted_local: tuple[str, ...] = ()
     may_read: Callable[[str], bool] = lambda _origin: False
+    proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for network in self.trusted_local:
-            try:
-                ip_network(network, strict=False)
-            except ValueError as error:
-                raise InvalidRequest(
-                    f"'{network}' is not a network. Set OMNIROUTE_TRUSTED_LOCAL_CIDRS to networks "
-                    "such as 172.17.0.0/16, by comma."
-                ) from error
+        _require_networks("OMNIROUTE_TRUSTED_LOCAL_CIDRS", self.trusted_local)
+        _require_networks("OMNIROUTE_TRUSTED_PROXIES", self.proxies)
 
     def client(self, scope: Scope, snapshot: Snapshot) -> Caller:
         """The caller of a model API.
 
         Raises:
             Unauthenticated: a key is required.
-            Forbidden: the key is switched off, banned or expired.
+            Forbidden: the key is switched off, banned or expired, or may not be used now or
+                from there.
         """
         headers = headers_of(scope)
-        caller = self.admission.caller(snapshot, "http", presented_key(scope))
+        key, address = presented_key(scope), self.address_of(scope)
+        caller = self.admission.caller(snapshot, "http", key, address)
         if caller.key_id is None:
             self._require_own_origin(headers)
-        return caller
+        run = run_named(headers.get(RUN_HEADER), headers.get("traceparent"))
+        return caller if run is None else replace(caller, run_id=run)
 
     def operator(self, scope: Scope, snapshot: Snapshot) -> Caller:
         """The caller of a management route: this machine's user, or a key that may manage.
@@ -136,7 +156,7 @@ class Access:
         key = bearer(headers)
         if key is not None:
             try:
-                known = self.admission.keyed_caller(snapshot, "http", key)
+                known = self.admission.keyed_caller(snapshot, "http", key, self.address_of(scope))
             except Unauthenticated:
                 known = None
             if known is not None and known.is_operator:
@@ -167,9 +187,24 @@ class Access:
                 code="origin_not_allowed",
             )
 
+    def address_of(self, scope: Scope) -> str | None:
+        """Where a request comes from; None when nobody knows."""
+        return client_address(scope, self.proxies)
+
     def is_local(self, scope: Scope) -> bool:
         """Whether the request comes from this machine."""
         return is_loopback(scope, self.trusted_local)
+
+
+def _require_networks(variable: str, networks: Sequence[str]) -> None:
+    for network in networks:
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"'{network}' is not a network. Set {variable} to networks such as "
+                "172.17.0.0/16, by comma."
+            ) from error
 
 
 def presented_key(scope: Scope) -> str | None:

@@ -31,6 +31,7 @@ from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import gemini_router
+from omniroute.http.key_routes import KEYS
 from omniroute.http.management import MANAGEMENT
 from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
@@ -40,6 +41,7 @@ from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
+from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
@@ -85,6 +87,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *OLLAMA_ROUTES,
             count_tokens_route,
             *MANAGEMENT,
+            *KEYS,
             *COMBOS,
             *MODEL_NAMES,
             *DECISIONS,
@@ -95,6 +98,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *QUOTAS,
             *RESILIENCE,
             *USAGE,
+            *SESSIONS,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

@@ -19,7 +19,8 @@ _ALLOW_HEADERS = (
 _EXPOSE_HEADERS = (
     "X-Request-Id, Retry-After, X-OmniRoute-Provider, X-OmniRoute-Model, X-OmniRoute-Cache, "
     "X-OmniRoute-Latency-Ms, X-OmniRoute-Tokens-In, X-OmniRoute-Tokens-Out, "
-    "X-OmniRoute-Response-Cost"
+    "X-OmniRoute-Response-Cost, X-OmniRoute-Session-Id, X-OmniRoute-Budget-Remaining, "
+    "X-OmniRoute-Budget-Limit, X-OmniRoute-Budget-Reset"
 )
 
 

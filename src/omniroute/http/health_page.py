@@ -9,6 +9,7 @@ from msgspec import Struct
 from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
 from omniroute.operations.health import ProviderSummary as Providers
 from omniroute.operations.quota_monitor import MonitorSummary
+from omniroute.operations.sessions import SessionSummary
 
 
 class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -28,6 +29,7 @@ class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
     provider_health: dict[str, dict[str, Any]]
     provider_summary: Providers
     cooldown_count: int
+    sessions: SessionSummary
     ledger: LedgerLine
     quota_monitor: MonitorSummary
     cryptography: Cryptography
@@ -72,6 +74,7 @@ def health_page(health: GatewayHealth) -> HealthPage:
         },
         provider_summary=health.provider_summary,
         cooldown_count=len(health.cooldowns),
+        sessions=health.sessions,
         ledger=health.ledger,
         quota_monitor=health.quota_monitor,
         cryptography=health.cryptography,

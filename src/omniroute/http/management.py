@@ -1,17 +1,17 @@
-"""The management API: accounts, nodes, keys, combos, health and decisions, as rows of routes."""
+"""The management API: accounts, nodes, settings and health, as rows of routes."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine, Viewer
 from omniroute.http.health_page import HealthPage, health_page
 from omniroute.http.problems import delete, get, patch, post, put
-from omniroute.operations import connections, health, keys, nodes, settings
+from omniroute.operations import connections, health, nodes, settings
 from omniroute.operations.account_models import AccountModels, account_models
 
 
@@ -37,14 +37,6 @@ class OneNode(Struct, frozen=True):
     """One provider node."""
 
     node: nodes.NodeView
-
-
-class Keys(Struct, frozen=True, rename="camel"):
-    """A page of keys."""
-
-    keys: list[keys.KeyView]
-    total: int
-    allow_key_reveal: bool = False
 
 
 class Message(Struct, frozen=True):
@@ -173,39 +165,6 @@ async def delete_node(engine: TheEngine, operator: Operator, node_id: FromPath[s
     return Success()
 
 
-Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
-Offset = Annotated[int, QueryParameter(ge=0)]
-
-
-@get("/api/keys", tags=["Keys"], operation_id="list_keys")
-async def list_keys(
-    engine: TheEngine, operator: Operator, limit: Limit = None, offset: Offset = 0
-) -> Keys:
-    """A page of gateway keys, masked; all of them without `limit`."""
-    return Keys(*await keys.list_keys(engine, operator, limit, offset))
-
-
-@post("/api/keys", tags=["Keys"], operation_id="create_key")
-async def create_key(
-    engine: TheEngine, operator: Operator, data: JSONBody[keys.KeyInput]
-) -> keys.NewKey:
-    """Make a gateway key. This answer is the only place that shows it."""
-    return await keys.create_key(engine, operator, data)
-
-
-@get("/api/keys/{key_id:str}", tags=["Keys"], operation_id="get_key")
-async def get_key(engine: TheEngine, operator: Operator, key_id: FromPath[str]) -> keys.KeyView:
-    """One gateway key, masked."""
-    return await keys.get_key(engine, operator, key_id)
-
-
-@delete("/api/keys/{key_id:str}", status_code=200, tags=["Keys"], operation_id="delete_key")
-async def delete_key(engine: TheEngine, operator: Operator, key_id: FromPath[str]) -> Message:
-    """Delete a gateway key; it stops working at once."""
-    await keys.delete_key(engine, operator, key_id)
-    return Message("Key deleted")
-
-
 @get("/api/settings", tags=["Settings"], operation_id="get_settings")
 async def get_settings(engine: TheEngine, operator: Operator) -> dict[str, Any]:
     """Every setting with its value in force."""
@@ -229,7 +188,7 @@ async def front_page() -> Redirect:
 
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
 async def monitoring_health(engine: TheEngine, viewer: Viewer) -> HealthPage:
-    """Vital signs of the gateway; only operators see which accounts are meant."""
+    """Vital signs of the gateway; only operators see whose accounts and sessions are meant."""
     return health_page(await health.get_health(engine, viewer))
 
 
@@ -252,10 +211,6 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     update_node,
     get_node,
     delete_node,
-    list_keys,
-    create_key,
-    get_key,
-    delete_key,
     get_settings,
     change_settings,
     front_page,

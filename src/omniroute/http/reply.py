@@ -16,12 +16,14 @@ from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.sse import EVENT_STREAM
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
+from omniroute.http.budget_headers import budget_headers
 from omniroute.http.deadlines import deadline_ms
 from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
 from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
 from omniroute.http.keepalive import Keepalive, Progress, wants_progress
 from omniroute.operations import chat
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
+from omniroute.pipeline.session_ids import session_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +81,7 @@ class ChatResponse(ASGIResponse):
         self._amend = amend
         self._keep = keep
         self._as_array = as_array
+        self._session: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; when the client hangs up, stop the upstream and settle."""
@@ -123,7 +126,11 @@ class ChatResponse(ASGIResponse):
             await self._run(scope, request_id, start, send)
         except OmniRouteError as error:
             body = codec.encode_error(error_facts(error, request_id))
-            headers = {"content-type": "application/json", **retry_headers(error)}
+            headers = {
+                "content-type": "application/json",
+                **retry_headers(error),
+                **_session_header(self._session),
+            }
             await start(status_of(error), headers)
             await send({"type": "http.response.body", "body": body, "more_body": False})
         except Exception:
@@ -153,6 +160,7 @@ class ChatResponse(ASGIResponse):
         streaming = request.stream
         if streaming is None:
             streaming = "text/event-stream" in headers.get("accept", "")
+        self._session = session_id_of(caller, request, headers)
         call = ChatCall(
             request_id=request_id,
             caller=caller,
@@ -164,6 +172,7 @@ class ChatResponse(ASGIResponse):
             path=scope["path"],
             deadline_ms=deadline_ms(headers, engine.now_ms()),
             watch=watch,
+            session=self._session,
         )
         if streaming:
             answer = await chat.stream_bytes(engine, call)
@@ -172,7 +181,10 @@ class ChatResponse(ASGIResponse):
             if content_type == EVENT_STREAM and wants_progress(headers):
                 progress = Progress(send)
             async with aclosing(answer.outputs):
-                own = reply_headers(answer.head, None)
+                own = {
+                    **reply_headers(answer.head, None, self._session),
+                    **budget_headers(answer.head.purses, engine.now_ms()),
+                }
                 if progress is not None:
                     own["x-omniroute-progress"] = "enabled"
                 await start(200, {"content-type": content_type, **STREAM_HEADERS, **own})
@@ -185,7 +197,8 @@ class ChatResponse(ASGIResponse):
             {
                 "content-type": "application/json",
                 "content-length": str(len(body)),
-                **reply_headers(whole.head, whole.receipt),
+                **reply_headers(whole.head, whole.receipt, self._session),
+                **budget_headers(whole.head.purses, engine.now_ms()),
             },
         )
         await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -217,7 +230,13 @@ class ChatResponse(ASGIResponse):
         await send({"type": "http.response.body", "body": ending, "more_body": False})
 
 
-def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:
+def _session_header(session: str | None) -> dict[str, str]:
+    """The session a request belongs to; a name no header can carry is left out."""
+    plain = session is not None and session.isascii() and session.isprintable()
+    return {"x-omniroute-session-id": session} if plain and session is not None else {}
+
+
+def reply_headers(head: ReplyHead, receipt: Receipt | None, session: str | None) -> dict[str, str]:
     """The gateway's own headers on a successful answer (01 §2.7); zeros while it streams."""
     cost = (receipt.cost_micro_usd or 0) / 1e6 if receipt else 0.0
     changes = ",".join(dict.fromkeys(change.code for change in head.changes))
@@ -232,4 +251,5 @@ def reply_headers(head: ReplyHead, receipt: Receipt | None) -> dict[str, str]:
         "x-omniroute-tokens-in": str(receipt.input_tokens if receipt else 0),
         "x-omniroute-tokens-out": str(receipt.output_tokens if receipt else 0),
         "x-omniroute-response-cost": f"{cost:.10f}",
+        **_session_header(session),
     }

@@ -1,4 +1,4 @@
-"""Budgets: what keys, sessions and runs may spend, and where they stand. Source: 02 §9.2."""
+"""Budgets: what keys, sessions, runs and tasks may spend, and where they stand. Source: 02 §9.2."""
 
 from typing import Annotated, Literal
 
@@ -38,7 +38,7 @@ class KeyBudgetInput(BudgetLimits, frozen=True, kw_only=True, rename="camel"):
 
 
 class ScopeBudgetInput(BudgetLimits, frozen=True, kw_only=True, rename="camel"):
-    """The budget of a key, a session or a run."""
+    """The budget of a key, a session, a run or an A2A task."""
 
     scope: ScopeKind
     scope_id: ScopeId

@@ -9,6 +9,7 @@ from omniroute.chat import ChatRequest, Event, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
+from omniroute.pipeline.session_ids import session_id_of
 from omniroute.pipeline.token_count import TokenCount
 
 
@@ -90,11 +91,13 @@ def chat_call(engine: Engine, caller: Caller, query: RouteRequest) -> ChatCall:
         Message("system" if one.role == "developer" else one.role, (Text(one.content),))
         for one in query.messages
     )
+    request = ChatRequest(model=query.combo or query.model, messages=messages)
     return ChatCall(
         request_id=engine.new_id(),
         caller=caller,
-        request=ChatRequest(model=query.combo or query.model, messages=messages),
+        request=request,
         max_cost_micro_usd=budget_micro_usd(query.budget),
+        session=session_id_of(caller, request, {}),
     )
 
 

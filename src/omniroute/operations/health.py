@@ -12,6 +12,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
 from omniroute.operations.quota_monitor import MonitorSummary, monitor_summary
+from omniroute.operations.sessions import SessionSummary, session_summary
 
 
 class MemoryUsage(Struct, frozen=True, rename="camel"):
@@ -90,6 +91,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     rate_limits: tuple[RateLimitLine, ...]
     provider_summary: ProviderSummary
     active_connections: int
+    sessions: SessionSummary
     ledger: LedgerLine
     configuration_version: int
     quota_monitor: MonitorSummary
@@ -141,6 +143,7 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             monitored_count=len(breakers),
         ),
         active_connections=sum(len(rows) for rows in snapshot.accounts.values()),
+        sessions=session_summary(engine, caller),
         ledger=LedgerLine(
             engine.ledger.open_reservations,
             engine.ledger.reserved_micro_usd,

@@ -1,28 +1,24 @@
 """Keys of the gateway itself: made once, shown once, stored as keyed hashes."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import UNSET, Struct
 
-from omniroute.caller import Caller
+from omniroute.caller import Caller, RateRule
 from omniroute.clock import from_iso, iso
 from omniroute.engine import Engine
-from omniroute.errors import NotFound, ValidationFailed
-from omniroute.storage.records import ApiKey
-
-Scope = Annotated[str, Meta(min_length=1, max_length=64)]
-
-
-class KeyInput(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A new key (02 §8.4)."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    scopes: Annotated[list[Scope], Meta(max_length=16)] = []
-    no_log: bool = False
-    allowed_models: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=1000)
-    ] = []
-    expires_at: str | None = None
+from omniroute.errors import Conflict, NotFound, ValidationFailed
+from omniroute.operations.key_inputs import (
+    KeyChange,
+    KeyInput,
+    KeyPolicy,
+    fields_of,
+    require_grantable,
+)
+from omniroute.pipeline.admission import OPERATOR_SCOPES
+from omniroute.storage.database import Work
+from omniroute.storage.records import AccessSchedule, ApiKey
 
 
 class NewKey(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -47,42 +43,52 @@ class KeyView(Struct, frozen=True, kw_only=True, rename="camel"):
     allowed_models: tuple[str, ...]
     allowed_connections: tuple[str, ...]
     no_log: bool
-    auto_resolve: bool = False
+    auto_resolve: bool
     is_active: bool
     is_banned: bool
     expires_at: str | None
     revoked_at: str | None
     last_used_at: str | None
-    max_sessions: int = 0
-    rate_limits: tuple[dict[str, int], ...] = ()
-    access_schedule: dict[str, Any] | None = None
-    ip_allowlist: tuple[str, ...] = ()
+    max_sessions: int
+    rate_limits: tuple[RateRule, ...] | None
+    max_requests_per_day: int | None
+    max_requests_per_minute: int | None
+    access_schedule: AccessSchedule | None
+    ip_allowlist: tuple[str, ...]
     created_at: str
+
+
+class KeyChanged(KeyPolicy, frozen=True, kw_only=True, rename="camel"):
+    """What was done to a key, and its new values."""
+
+    message: str
+    name: str | msgspec.UnsetType = UNSET
+
+
+class RegeneratedKey(Struct, frozen=True):
+    """The new text of a key; it is never shown again."""
+
+    message: str
+    key: str
+    id: str
 
 
 async def create_key(engine: Engine, caller: Caller, new: KeyInput) -> NewKey:
     """Make a key. Its text is in the answer and nowhere else.
 
     Raises:
-        ValidationFailed: the name is blank, or the expiry is no date.
+        ValidationFailed: the name is blank, or a date or an address cannot be read.
+        Conflict: the caller's own key lacks a scope it would grant.
     """
-    name = new.name.strip()
-    if not name:
-        raise ValidationFailed([("name", "must not be blank")])
-    _require_date("expiresAt", new.expires_at)
+    said: dict[str, Any] = fields_of(new)
+    require_grantable(caller, said.get("scopes", ()))
     text = engine.new_api_key()
     record = ApiKey(
         id=engine.new_id(),
-        name=name,
-        key_hash=engine.admission.hash_key(text),
-        prefix=text[:8],
-        suffix=text[-4:],
         machine_id=engine.machine_id,
-        scopes=tuple(dict.fromkeys(new.scopes)),
-        allowed_models=tuple(new.allowed_models),
-        no_log=new.no_log,
-        expires_at=new.expires_at,
         created_at=iso(engine.now_ms()),
+        **_text_of(engine, text),
+        **said,
     )
     async with engine.configuration.change() as work:
         await work.keys.save(record)
@@ -112,30 +118,90 @@ async def get_key(engine: Engine, caller: Caller, key_id: str) -> KeyView:
         NotFound: there is none with this id.
     """
     async with engine.database.reading() as work:
-        row = await work.keys.get(key_id)
-    if row is None:
-        raise NotFound(f"There is no key with the id '{key_id}'.")
-    return _view(row)
+        return _view(await _stored(work, key_id))
 
 
-async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
-    """Delete a key; it stops working with the next request.
+async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyChange) -> KeyChanged:
+    """Change what is named of a key; it holds from the next request on.
+
+    Raises:
+        ValidationFailed: nothing is named, or a value does not fit.
+        NotFound: there is none with this id.
+        Conflict: the caller's own key would take its rights away, or grant some it lacks.
+    """
+    said: dict[str, Any] = fields_of(change)
+    if not said:
+        raise ValidationFailed([("", "at least one field is needed")])
+    async with engine.configuration.change() as work:
+        old = await _stored(work, key_id)
+        new = msgspec.structs.replace(old, **said)
+        require_grantable(caller, new.scopes, old.scopes)
+        if caller.key_id == key_id:
+            _require_still_operator(new, engine.now_ms())
+        await work.keys.save(new)
+    echoed = {name: getattr(change, name) for name in KeyPolicy.__struct_fields__}
+    return KeyChanged(message="Key updated", name=said.get("name", UNSET), **echoed)
+
+
+async def regenerate_key(engine: Engine, caller: Caller, key_id: str) -> RegeneratedKey:
+    """Give a key a new text; the old one stops working with the next request.
 
     Raises:
         NotFound: there is none with this id.
+        Conflict: the key has scopes that the caller's own key lacks.
     """
+    text = engine.new_api_key()
+    async with engine.configuration.change() as work:
+        old = await _stored(work, key_id)
+        require_grantable(caller, old.scopes)
+        await work.keys.save(msgspec.structs.replace(old, **_text_of(engine, text)))
+    return RegeneratedKey(message="Key regenerated", key=text, id=key_id)
+
+
+async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
+    """Delete a key and its budget; it stops working with the next request.
+
+    Raises:
+        NotFound: there is none with this id.
+        Conflict: it is the caller's own.
+    """
+    if caller.key_id == key_id:
+        raise Conflict("An API key cannot delete itself.", code="own_key")
     async with engine.configuration.change() as work:
         if not await work.keys.delete(key_id):
-            raise NotFound(f"There is no key with the id '{key_id}'.")
+            raise _unknown(key_id)
+        await work.budgets.delete("key", key_id)
+        await work.rates.drop_key(key_id)
+        await work.sessions.drop_key(key_id)
+    engine.ledger.forget("key", key_id)
 
 
-def _require_date(field: str, text: str | None) -> None:
-    if text is None:
-        return
-    try:
-        from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise ValidationFailed([(field, "must be an ISO-8601 date")]) from error
+async def _stored(work: Work, key_id: str) -> ApiKey:
+    row = await work.keys.get(key_id)
+    if row is None:
+        raise _unknown(key_id)
+    return row
+
+
+def _unknown(key_id: str) -> NotFound:
+    return NotFound(f"There is no key with the id '{key_id}'.")
+
+
+def _require_still_operator(key: ApiKey, now_ms: int) -> None:
+    """Whoever manages with a key cannot lock themselves out with it."""
+    expired = key.expires_at is not None and from_iso(key.expires_at) < now_ms
+    scoped = bool(OPERATOR_SCOPES.intersection(key.scopes))
+    if expired or key.is_banned or not key.is_active or not scoped:
+        raise Conflict("An API key cannot take its own rights away.", code="own_key")
+
+
+def _text_of(engine: Engine, text: str) -> dict[str, Any]:
+    """What of a key's text is kept."""
+    return {
+        "key_hash": engine.admission.hash_key(text),
+        "prefix": text[:8],
+        "suffix": text[-4:],
+    }
 
 
 def _view(row: ApiKey) -> KeyView:
@@ -149,10 +215,17 @@ def _view(row: ApiKey) -> KeyView:
         allowed_models=row.allowed_models,
         allowed_connections=row.allowed_connections,
         no_log=row.no_log,
+        auto_resolve=row.auto_resolve,
         is_active=row.is_active,
         is_banned=row.is_banned,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        max_sessions=row.max_sessions,
+        rate_limits=row.rate_limits,
+        max_requests_per_day=row.max_requests_per_day,
+        max_requests_per_minute=row.max_requests_per_minute,
+        access_schedule=row.access_schedule,
+        ip_allowlist=row.ip_allowlist,
         created_at=row.created_at,
     )

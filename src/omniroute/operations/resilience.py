@@ -13,6 +13,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, NotFound, ValidationFailed
 from omniroute.operations.inputs import convert_input
+from omniroute.pipeline.key_policy import DAY_S
 from omniroute.routing.policy import PROTECTION
 from omniroute.routing.resilience import PRESETS, SETTING, Resilience, merged
 from omniroute.routing.snapshot import DEMO_ACCOUNT
@@ -196,7 +197,9 @@ async def protect(engine: Engine, caller: Caller, choice: Protection) -> None:
 async def queue_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
     """The limits every account's queue starts from; null is no limit of the gateway's own."""
     queue: dict[str, Any] = msgspec.to_builtins(engine.policy.settings.request_queue)
-    return {**queue, "defaultPerKeyPerDay": None}
+    rules = engine.admission.default_rules
+    per_day = next((rule.limit for rule in rules if rule.window == DAY_S), None)
+    return {**queue, "defaultPerKeyPerDay": per_day}
 
 
 async def reset_breakers(engine: Engine, caller: Caller, provider: str | None = None) -> int:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.routing.targets import Candidate
-from omniroute.routing.trace import RouteTrace
+from omniroute.routing.trace import AttemptTrace, RouteTrace
 
 
 class ExplainQuery(Struct, frozen=True, rename="camel"):
@@ -119,6 +119,21 @@ def _factors(chosen: Candidate | None) -> tuple[Factor, ...]:
     )
 
 
+def _spent(attempt: AttemptTrace) -> str:
+    """What an attempt used, at which price."""
+    usage, price = attempt.usage, attempt.price
+    if usage is None:
+        return ""
+    rates = "no price is known"
+    if price is not None:
+        rates = f"${price['input']:g} and ${price['output']:g} per million"
+    if usage.reported_micro_usd is not None:
+        rates = "the provider's own bill"
+    tokens = f"{usage.total_input_tokens} tokens in, {usage.total_output_tokens} out"
+    estimated = ", estimated" if usage.estimated else ""
+    return f", {tokens}{estimated} ({rates})"
+
+
 _SOURCES = {
     "cache": "Answered with a kept answer: nobody was asked.",
     "shared": "Answered together with the same request, which was under way.",
@@ -129,6 +144,10 @@ _SOURCES = {
 def told(trace: RouteTrace) -> str:
     """A trace as sentences, one a line."""
     lines = [f"{trace.requested_model} was asked for through {trace.door}."]
+    places = {"session": trace.session_id, "run": trace.run_id, "task": trace.task_id}
+    named = [f"{kind} {name}" for kind, name in places.items() if name is not None]
+    if named:
+        lines.append(f"It belongs to {', '.join(named)}.")
     if trace.plan is not None:
         way = f"combo {trace.plan.combo}" if trace.plan.combo else "one model"
         lines.append(
@@ -159,7 +178,7 @@ def told(trace: RouteTrace) -> str:
         name += "" if attempt.key is None else f" with key {attempt.key}"
         lines.append(f"Attempt {attempt.number}: {name}, because: {'; '.join(attempt.reasons)}.")
         if attempt.verdict is None:
-            lines.append(f"It answered ({attempt.duration_ms} ms).")
+            lines.append(f"It answered ({attempt.duration_ms} ms){_spent(attempt)}.")
         else:
             lines.append(
                 f"It failed with {attempt.status} ({attempt.verdict}: {attempt.error}); "

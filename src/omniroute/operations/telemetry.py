@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.health import resident_bytes
+from omniroute.operations.quota_monitor import monitor_summary
+from omniroute.operations.sessions import session_summary
 from omniroute.pipeline.telemetry import Phase
 from omniroute.routing.percentile import percentile
 
@@ -40,6 +42,23 @@ class Resident(Struct, frozen=True):
     rss: int
 
 
+class SessionCounts(Struct, frozen=True, rename="camel"):
+    """Sessions that are alive, and those that stay with an account."""
+
+    active_count: int
+    sticky_bound_count: int
+
+
+class MonitorCounts(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Accounts whose quotas are watched."""
+
+    active: int
+    alerting: int
+    exhausted: int
+    errors: int
+    status_counts: dict[str, int]
+
+
 class TelemetrySummary(Struct, frozen=True, kw_only=True, rename="camel"):
     """Latencies in milliseconds, `uptime` in seconds, `error_rate` in percent of all requests.
 
@@ -60,6 +79,8 @@ class TelemetrySummary(Struct, frozen=True, kw_only=True, rename="camel"):
     memory_usage: Resident
     active_connections: int
     error_rate: float
+    sessions: SessionCounts
+    quota_monitor: MonitorCounts
 
 
 async def telemetry_summary(
@@ -78,6 +99,7 @@ async def telemetry_summary(
     totals = _ms(sample.total_s for sample in samples)
     count, average = len(samples), _mean(totals)
     failed = sum(sample.failed for sample in samples)
+    alive, watched = session_summary(engine, caller), monitor_summary(engine, caller)
     return TelemetrySummary(
         providers={name: _provider(_ms(took)) for name, took in sorted(by_provider.items())},
         count=count,
@@ -92,6 +114,14 @@ async def telemetry_summary(
         memory_usage=Resident(resident_bytes()),
         active_connections=sum(len(rows) for rows in engine.snapshot.accounts.values()),
         error_rate=round(100 * failed / count, 2) if count else 0,
+        sessions=SessionCounts(alive.active_count, alive.sticky_bound_count),
+        quota_monitor=MonitorCounts(
+            active=watched.active,
+            alerting=watched.alerting,
+            exhausted=watched.exhausted,
+            errors=watched.errors,
+            status_counts=watched.status_counts,
+        ),
     )
 
 

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from omniroute.caller import Caller
+from omniroute.pipeline.session_ids import names_of
 from omniroute.storage.records import BudgetRow, WindowKey
 
-ScopeKind: TypeAlias = Literal["key", "session", "run"]
+ScopeKind: TypeAlias = Literal["key", "session", "run", "task"]
 Period: TypeAlias = Literal["daily", "weekly", "monthly", "total"]
 BreachAction: TypeAlias = Literal["deny", "degrade", "alert"]
 
@@ -17,7 +18,7 @@ PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
 
 
 class Scope(Struct, frozen=True):
-    """Whose money it is: a key, a session, or everything one run causes."""
+    """Whose money it is: a key, a session, everything one run causes, or one A2A task."""
 
     kind: ScopeKind
     id: str
@@ -84,11 +85,18 @@ def budget_of(row: BudgetRow) -> Budget:
     )
 
 
-def budgets_for(caller: Caller, budgets: Mapping[tuple[str, str], BudgetRow]) -> list[Budget]:
-    """Every budget a caller's requests count against."""
+def budgets_for(
+    caller: Caller, session: str | None, budgets: Mapping[tuple[str, str], BudgetRow]
+) -> list[Budget]:
+    """Every budget that a caller's requests in a session count against."""
     if not budgets:
         return []
-    scopes = (("key", caller.key_id), ("session", caller.session_id), ("run", caller.run_id))
+    scopes = (
+        ("key", caller.key_id),
+        *(("session", name) for name in names_of(session)),
+        ("run", caller.run_id),
+        ("task", caller.task_id),
+    )
     rows = (budgets.get((kind, name)) for kind, name in scopes if name is not None)
     return [budget_of(row) for row in rows if row is not None]
 

@@ -2,19 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from omniroute.chat import Event, Started, collect, events_of
+from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.sse import EVENT_STREAM
-from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.errors import (
+    BudgetExceeded,
+    Forbidden,
+    InvalidRequest,
+    OmniRouteError,
+    UpstreamFailed,
+)
 from omniroute.pipeline.answers import Answers, Source, Tape
 from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
 )
 from omniroute.pipeline.dispatch import Dispatch
+from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.exchange import (
     ChatCall,
     Outputs,
@@ -63,6 +71,7 @@ class ChatPipeline:
     snapshot: Callable[[], Snapshot]
     live: Live
     ledger: Ledger
+    entrance: Entrance
     recall: Recall
     answers: Answers
     record: Record
@@ -87,9 +96,25 @@ class ChatPipeline:
         Raises:
             OmniRouteError: refused, or every target failed.
         """
-        return await self.answers.whole(
-            self._arrived(call), self.snapshot(), self._asked, self._served
-        )
+        async with self._let_in(call, stream=False) as entrance:
+            answer = await self.answers.whole(
+                self._arrived(call), self.snapshot(), self._asked, self._served
+            )
+            return entrance.answered(call, answer)
+
+    @asynccontextmanager
+    async def _let_in(self, call: ChatCall, *, stream: bool) -> AsyncGenerator[Entrance]:
+        """Count a request at the entrance; one that its model or money refuses does not count."""
+        try:
+            counted = await self.entrance.enter(call, self.snapshot(), self.plan)
+        except OmniRouteError as refused:
+            self._open(call, stream=stream).give_up(refused)
+            raise
+        try:
+            yield self.entrance
+        except (Forbidden, BudgetExceeded):
+            self.entrance.rates.uncount(counted)
+            raise
 
     async def _asked(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply of an upstream."""
@@ -153,6 +178,7 @@ class ChatPipeline:
             attempts=(),
             latency_ms=self.now_ms() - books.started_at_ms,
             source=source,
+            purses=self.entrance.purses(books.call, books.snapshot),
         )
 
     async def _collected(self, books: Settlement, made: Plan) -> WholeAnswer:
@@ -178,7 +204,11 @@ class ChatPipeline:
         if client is None:
             raise ValueError("A caller without a wire format gets events")
 
-        call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
+        async with self._let_in(call, stream=True) as entrance:
+            return entrance.answered(call, await self._streamed(self._arrived(call), client))
+
+    async def _streamed(self, call: ChatCall, client: ClientCodec) -> StreamAnswer[bytes]:
+        call, kept = await self.answers.kept(call, self.snapshot())
         if kept is not None:
             encoder = client.encoder(call.request)
             told = b"".join([*map(encoder.feed, events_of(kept.reply)), encoder.close()])
@@ -207,10 +237,11 @@ class ChatPipeline:
         Raises:
             OmniRouteError: as for `stream_bytes`.
         """
-        call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
-        if kept is not None:
-            return self._replayed(call, kept, list(events_of(kept.reply)))
-        return await self._stream(call, self._events)
+        async with self._let_in(call, stream=True) as entrance:
+            call, kept = await self.answers.kept(self._arrived(call), self.snapshot())
+            if kept is not None:
+                return self._replayed(call, kept, list(events_of(kept.reply)))
+            return entrance.answered(call, await self._stream(call, self._events))
 
     def _arrived(self, call: ChatCall) -> ChatCall:
         """The call with what its client dropped, on its way to the model rules send it to."""
@@ -265,7 +296,8 @@ class ChatPipeline:
         made = await self._planning.real(books)
         books.call = prepared(books.call, books.snapshot, made.combo)
         if made.combo is not None:
-            books.on_completed.append(lambda: self.relay.delivered(books, self.complete))
+            # Not through the entrance: nobody asked for a summary, so no rule counts it.
+            books.on_completed.append(lambda: self.relay.delivered(books, self._asked))
         return await reserve(books, made)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:

@@ -1,6 +1,6 @@
 """What travels through the pipeline: the call as a door made it, and the answer it gets."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -10,6 +10,7 @@ from omniroute.chat import ChatReply, ChatRequest, Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.carried import holds_foreign
 from omniroute.dialects.codec import ClientCodec
+from omniroute.pipeline.purse import Purse
 from omniroute.pipeline.telemetry import Phase, Stopwatch
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate
@@ -26,9 +27,10 @@ class ChatCall:
     wire format (MCP, A2A). `max_cost_micro_usd` refuses what cannot be done for that, and
     `left_behind` is what a provider would not read and later attempts go without. `path` is where
     the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
-    ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `changes` is
-    what the gateway has changed in the request, `routed_model` where a rule sends it instead.
-    `watch` runs since its door got it, where the door looked at the time.
+    ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `session` is
+    the conversation it belongs to, `changes` what the gateway has changed in the request,
+    `routed_model` where a rule sends it instead. `watch` runs since its door got it, where the
+    door looked at the time.
     """
 
     request_id: str
@@ -43,6 +45,7 @@ class ChatCall:
     path: str = ""
     cache: str | None = None
     deadline_ms: int | None = None
+    session: str | None = None
     changes: tuple[Change, ...] = ()
     routed_model: str | None = None
     watch: Stopwatch | None = field(default=None, compare=False)
@@ -91,7 +94,8 @@ class ReplyHead:
 
     `source` is `upstream`, or where an answer came from that nobody was asked for: `cache`,
     `shared` with the same request under way, or `idempotency`. `changes` is what was sent
-    otherwise than asked.
+    otherwise than asked. `purses` are the limits it counts against; what is left in them changes
+    while the answer grows.
     """
 
     request_id: str
@@ -102,6 +106,7 @@ class ReplyHead:
     attempts: tuple[AttemptTrace, ...]
     latency_ms: int
     source: str = "upstream"
+    purses: Sequence[Purse] = ()
     changes: tuple[Change, ...] = ()
 
 

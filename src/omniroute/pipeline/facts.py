@@ -33,6 +33,7 @@ def facts_of(call: ChatCall, affinity: Affinity, *, conversations: bool = False)
         allowed_connections=call.caller.allowed_connections,
         pinned_connection=call.pinned_connection,
         session=session_of(call, affinity),
+        auto_resolve=call.caller.auto_resolve,
         conversation=session_of(call, "always") if conversations else None,
         tags=_tags(metadata.get("tags")),
         all_tags=(metadata.get("tag_match_mode") or metadata.get("tagMatchMode")) == "all",

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
-from omniroute.errors import OmniRouteError
+from omniroute.pipeline.keeper import Keeper
 from omniroute.routing.health import (
     Breaker,
     Cooldown,
@@ -19,19 +18,15 @@ from omniroute.routing.health import (
     ToolLimit,
 )
 from omniroute.storage.database import Database
-from omniroute.storage.health import Place
+from omniroute.storage.states import StateKey
 
 log = logging.getLogger(__name__)
 
-PAUSE_S = 1.0
 
+class HealthKeeper(Keeper):
+    """Stores what is not healthy."""
 
-class HealthKeeper:
-    """Keeps storage up to date with health while it is entered, and a last time on the way out.
-
-    Args:
-        sleep: waits for seconds; a change is stored that long after it at the latest.
-    """
+    what = "the health of providers"
 
     def __init__(
         self,
@@ -39,12 +34,10 @@ class HealthKeeper:
         database: Database,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__(database, sleep)
         self._health = health
-        self._database = database
-        self._sleep = sleep
-        self._stored: dict[Place, Any] = {}
+        self._stored: dict[StateKey, Any] = {}
         self._seen: HealthView | None = None
-        self._task: asyncio.Task[None] | None = None
 
     async def load(self, connections: Collection[str]) -> None:
         """Take over what the last process knew of accounts that still exist."""
@@ -70,36 +63,10 @@ class HealthKeeper:
                 await work.health.delete(gone)
         self._stored, self._seen = rows, view
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep())
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._flush_or_log()
-
-    async def _keep(self) -> None:
-        while True:
-            await self._sleep(PAUSE_S)
-            await self._flush_or_log()
-
-    async def _flush_or_log(self) -> None:
-        try:
-            await self.flush()
-        except OmniRouteError as error:
-            log.warning("the health of providers could not be stored: %s", error)
-
-
-def as_rows(view: HealthView) -> dict[Place, Any]:
+def as_rows(view: HealthView) -> dict[StateKey, Any]:
     """Everything that is not healthy, by scope and name. A model's name is a JSON array."""
-    rows: dict[Place, Any] = {}
+    rows: dict[StateKey, Any] = {}
     rows.update({("breaker", at): _row(row) for at, row in view.breakers.items()})
     rows.update({("cooldown", at): _row(row) for at, row in view.cooldowns.items()})
     rows.update(
@@ -112,7 +79,9 @@ def as_rows(view: HealthView) -> dict[Place, Any]:
     return rows
 
 
-def from_rows(rows: Mapping[Place, Any], connections: Collection[str], now_ms: int) -> HealthView:
+def from_rows(
+    rows: Mapping[StateKey, Any], connections: Collection[str], now_ms: int
+) -> HealthView:
     """The opposite, without accounts that are gone and rows that cannot be read."""
     breakers: dict[str, Breaker] = {}
     cooldowns: dict[str, Cooldown] = {}

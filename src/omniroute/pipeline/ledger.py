@@ -109,6 +109,9 @@ class Ledger:
             for window in windows_of(budget, self.now_ms())
         ]
         most = need.cost(need.max_tokens)
+        for purse in (*watched, *(() if most else purses)):  # nothing is leased of these
+            if not purse.known:
+                await self._lease(purse, 0)
         if not purses or not most:
             return self._made(Reservation(owner, need, most, (*purses, *watched)))
         made = await self._try(owner, need, purses, watched)
@@ -202,6 +205,14 @@ class Ledger:
             )
             for purse in reservation.purses
         )
+
+    def spent_out(self, budgets: Iterable[Budget]) -> BudgetExceeded | None:
+        """What is to be said of a budget that refuses everything that costs something."""
+        for budget in budgets:
+            for purse in self.standing(budget) if budget.action == "deny" else ():
+                if purse.unspent <= 0:
+                    return self._refusal(purse)
+        return None
 
     async def give_back(self, *, everything: bool = False) -> None:
         """Return what purses hold that nobody has used for a while, or all that is free."""
@@ -301,6 +312,7 @@ class Ledger:
 
     async def _lease(self, purse: Purse, want: int) -> None:
         if self.vault is None:  # one process without a store: everything is its own
+            purse.known = True
             purse.leased = max(purse.leased, purse.window.limit - purse.spent)
             return
         window = purse.window
@@ -351,14 +363,17 @@ class Ledger:
                 limit_usd=purse.window.limit / 1e6,
             )
 
-    def _refusal(self, purse: Purse, need: Need) -> BudgetExceeded:
+    def _refusal(self, purse: Purse, need: Need | None = None) -> BudgetExceeded:
         window = purse.window
         seconds = None
         if window.end_ms is not None:
             seconds = -(-(window.end_ms - self.now_ms()) // 1000)
+        reading = ""
+        if need is not None:
+            reading = f" Reading this request alone costs up to {_usd(need.reading)}."
         return BudgetExceeded(
             f"The {window.period} budget of {window.scope.kind} '{window.scope.id}' is used up: "
-            f"{_told(purse)}. Reading this request alone costs up to {_usd(need.reading)}.",
+            f"{_told(purse)}.{reading}",
             code="budget_exceeded",
             retry_after_s=seconds,
             extras={

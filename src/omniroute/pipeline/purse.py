@@ -36,7 +36,7 @@ class Purse:
     `holders` counts the requests that hold some, `growing` those of them that wait for more, and
     `waiting` all who wait.
     A limit that only alerts is not leased, so there `leased` goes below zero. `lock` keeps the
-    steps at the store in their order.
+    steps at the store in their order, `known` says that it was asked what was spent before.
     """
 
     window: Window
@@ -50,6 +50,7 @@ class Purse:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used_at_ms: int = 0
     warned: bool = False
+    known: bool = False
 
     @property
     def free(self) -> int:
@@ -71,6 +72,7 @@ class Purse:
 
         Costs of ours that it has not heard of yet are what its idea of our lease has too much.
         """
+        self.known = True
         self.leased += standing.granted
         self.spent = standing.spent + standing.mine - self.leased
         self.others = standing.others

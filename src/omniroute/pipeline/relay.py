@@ -108,6 +108,7 @@ class ContextRelay:
             request=request,
             pinned_connection=None if config.handoff_model else served.connection,
             path=PATH,
+            session=books.call.session,
         )
         task = asyncio.create_task(self._make(key, call, served.connection, ask))
         self._making[key] = task

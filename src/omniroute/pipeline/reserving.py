@@ -33,7 +33,7 @@ async def reserve(books: Settlement, made: Plan) -> Plan:
                 f"Reading this request costs at least ${cheapest / 1e6:.6f}, over its budget "
                 f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
             )
-    budgets = budgets_for(call.caller, books.snapshot.budgets)
+    budgets = budgets_for(call.caller, call.session, books.snapshot.budgets)
     last = [books.snapshot.price(row.provider, row.model) for row in made.standby]
     need = need_of(call.request, [*prices, *last])
     try:

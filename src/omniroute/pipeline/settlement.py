@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from omniroute.catalog.overrides import told
 from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
@@ -238,10 +239,12 @@ class Settlement:
             client_dialect=dialect,
             stream=self.stream,
             api_key_id=call.caller.key_id,
-            session_id=call.caller.session_id,
+            session_id=call.session,
+            run_id=call.caller.run_id,
+            task_id=call.caller.task_id,
             requested_model=call.request.model,
             plan=self.plan,
-            attempts=tuple(self.attempts),
+            attempts=tuple(map(self._priced, self.attempts)),
             outcome=outcome,
             status=receipt.status,
             error=error,
@@ -276,7 +279,21 @@ class Settlement:
         )
         rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
         used = [part for part, _ in self._parts.values()] or ([usage] if usage else [])
-        return FinishedRequest(trace=row, usage=rows, call=call_row(call, trace, used))
+        line = None if call.caller.no_log else call_row(call, trace, used)
+        return FinishedRequest(trace=row, usage=rows, call=line)
+
+    def _priced(self, attempt: AttemptTrace) -> AttemptTrace:
+        """An attempt with what it used, what that cost, and the price that was known."""
+        part = self._parts.get(attempt.number)
+        if part is None:
+            return attempt
+        price = self.snapshot.price(attempt.provider, attempt.model)
+        return msgspec.structs.replace(
+            attempt,
+            usage=part[0],
+            cost_micro_usd=part[1],
+            price=told(price) if price is not None else None,
+        )
 
     def _usage_row(self, attempt: AttemptTrace) -> UsageRow:
         spent, cost = self._parts.get(attempt.number, (Usage(), None))
@@ -292,9 +309,14 @@ class Settlement:
             combo=self.plan.combo if self.plan else None,
             input_tokens=spent.input_tokens,
             cache_read_tokens=spent.cache_read_tokens,
-            cache_write_tokens=spent.cache_write_tokens + spent.cache_write_1h_tokens,
+            cache_write_tokens=spent.cache_write_tokens,
+            cache_write_1h_tokens=spent.cache_write_1h_tokens,
             output_tokens=spent.output_tokens,
             reasoning_tokens=spent.reasoning_tokens,
+            input_audio_tokens=spent.input_audio_tokens,
+            input_image_tokens=spent.input_image_tokens,
+            output_audio_tokens=spent.output_audio_tokens,
+            output_image_tokens=spent.output_image_tokens,
             estimated=spent.estimated,
             cost_micro_usd=cost,
             status=attempt.status,
@@ -315,5 +337,6 @@ def head_of(books: Settlement, made: Plan, to: Endpoint) -> ReplyHead:
         connection_name=to.account.name,
         attempts=tuple(books.attempts),
         latency_ms=books.now_ms() - books.started_at_ms,
+        purses=books.reservation.purses if books.reservation is not None else (),
         changes=books.call.changes,
     )

@@ -1,22 +1,12 @@
 """Conversations that stay with the account that knows them: its prompt cache is warm. 05 §6.2."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
-from msgspec import Struct
+from omniroute.storage.records import Binding
 
 TTL_MS = 30 * 60_000
 MOST_BINDINGS = 100_000
-
-
-class Binding(Struct, frozen=True, kw_only=True):
-    """A session and the account it used last at a provider. Epoch milliseconds."""
-
-    session: str
-    provider: str
-    connection: str
-    created_ms: int
-    seen_ms: int
 
 
 class Affinity:
@@ -57,6 +47,13 @@ class Affinity:
         if self._bindings.pop((session, provider), None) is not None:
             self._changed[session, provider] = None
 
+    def keep_only(self, connections: Container[str]) -> None:
+        """Forget what was bound to accounts that are gone."""
+        gone = [at for at, row in self._bindings.items() if row.connection not in connections]
+        for at in gone:
+            del self._bindings[at]
+            self._changed[at] = None
+
     def restore(self, stored: Iterable[Binding]) -> None:
         """Take over what an earlier process knew."""
         for binding in stored:
@@ -83,4 +80,3 @@ class Affinity:
             if row.seen_ms >= edge and len(self._bindings) <= MOST_BINDINGS:
                 break
             del self._bindings[oldest]
-            self._changed[oldest] = None

@@ -1,6 +1,6 @@
 """The moving world behind the planner, and the few things that move it: real requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from omniroute.routing.affinity import Affinity
@@ -123,6 +123,11 @@ class Live:
             self.quotas.exhausted(candidate.connection)
         if session is not None and verdict.reason == "rate_limited":
             self.affinity.loosen(session, candidate.provider)
+
+    def forget_all_but(self, connections: Container[str]) -> None:
+        """Let go of what is remembered of accounts that are gone."""
+        self.affinity.keep_only(connections)
+        self.rotation.keep_only(connections)
 
     def _heal(self, made: Plan) -> None:
         for row in made.excluded:

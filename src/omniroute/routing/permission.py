@@ -9,13 +9,24 @@ from omniroute.routing.targets import Branch, Node, RouteFacts
 
 
 def model_allowed(entries: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether any of `names` passes a key's `allowedModels` (empty list: everything does)."""
-    return not entries or any(
-        name == entry
-        or (entry.endswith("/*") and name.startswith(entry[:-1]))
-        or ("*" in entry and fnmatch.fnmatchcase(name, _only_stars(entry)))
-        for entry in entries
-        for name in names
+    """Whether any of `names` passes a key's `allowedModels` (empty list: everything does).
+
+    An entry is a name, `prefix/*` for all that begins so, or has `*` for any run of characters:
+    of one segment where it has segments, of the whole name where it has none.
+    """
+    return not entries or any(_passes(entry, name) for entry in entries for name in names)
+
+
+def _passes(entry: str, name: str) -> bool:
+    if name == entry or (entry.endswith("/*") and name.startswith(entry[:-1])):
+        return True
+    if "*" not in entry:
+        return False
+    patterns = entry.split("/")
+    segments = name.split("/") if len(patterns) > 1 else [name]
+    return len(patterns) == len(segments) and all(
+        fnmatch.fnmatchcase(segment, _only_stars(pattern))
+        for pattern, segment in zip(patterns, segments, strict=True)
     )
 
 

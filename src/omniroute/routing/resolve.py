@@ -205,6 +205,7 @@ def _bare(name: str, snapshot: Snapshot) -> tuple[str, str]:
             f"Several providers list '{name}'. Write {' or '.join(written)}.",
             code="ambiguous_model",
             param="model",
+            providers=several,
         )
     return family or "openai", name
 

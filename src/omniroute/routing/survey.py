@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
 from omniroute.chat import ChatRequest
-from omniroute.errors import InvalidRequest, NoCredentials
+from omniroute.errors import AmbiguousModel, InvalidRequest, NoCredentials
 from omniroute.routing.auto import VARIANTS
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.features import Features
@@ -16,6 +16,7 @@ from omniroute.routing.permission import require_permission
 from omniroute.routing.resolve import (
     AutoRoute,
     NamedCombo,
+    Resolution,
     SingleModel,
     checked_name,
     resolve,
@@ -51,7 +52,7 @@ def survey(
         Forbidden: the caller's key may not use this model.
     """
     name = checked_name(facts.model)
-    found = resolve(name, snapshot)
+    found = _resolved(name, facts, snapshot)
     surveying = _Surveying(facts, snapshot, world, request)
     root = surveying.root(name, found)
     require_permission(facts, name, root, snapshot)
@@ -78,6 +79,19 @@ def survey(
         excluded=excluded,
         notes=notes,
     )
+
+
+def _resolved(name: str, facts: RouteFacts, snapshot: Snapshot) -> Resolution:
+    """What a name stands for. Of several providers the one whose best account comes first, for
+    keys that may leave it open."""
+    try:
+        return resolve(name, snapshot)
+    except AmbiguousModel as several:
+        usable = [one for one in several.providers if one in snapshot.accounts]
+        if not (facts.auto_resolve and usable):
+            raise
+    best = min(usable, key=lambda one: snapshot.accounts[one][0].priority)
+    return resolve(f"{best}/{name}", snapshot)
 
 
 def leaves(node: Node) -> list[Leaf]:

@@ -211,6 +211,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `session` is the name under which the client's conversation sticks to an account,
     `conversation` the one it is known by where it need not be named; None where nobody asks.
+    `auto_resolve` takes the best of several providers that list the model.
     """
 
     model: str
@@ -221,6 +222,7 @@ class RouteFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     conversation: str | None = None
     tags: tuple[str, ...] = ()
     all_tags: bool = False
+    auto_resolve: bool = False
     asked: Asked = Asked()
 
 

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from omniroute.chat import Usage
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate
 
@@ -19,7 +20,8 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     `left_behind` is what the request held for another provider and this one was not sent.
     `continues_at` is how many characters of the answer earlier targets had given. `key` is the
     place of the key that was sent, of several the account has; 0 is its first. `dialect` is what
-    the provider was spoken to in.
+    the provider was spoken to in. `usage` and its cost (micro-USD) are those of an attempt whose
+    answer, or part of one, reached the caller; `price` is USD per million tokens by kind.
     """
 
     number: int
@@ -40,6 +42,9 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     continues_at: int | None = None
     key: int | None = None
     dialect: str | None = None
+    usage: Usage | None = None
+    cost_micro_usd: int | None = None
+    price: dict[str, float] | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):
@@ -49,7 +54,8 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     `failed`, `cut`, `stopped` (its budget ended it), `refused` or `client_gone`; `status` is 0
     where no upstream was asked. `source` is where the answer came from, `cache` what the response
     cache had to say: `hit`, `miss`, or why it was not asked. `changes` is what was sent otherwise
-    than asked.
+    than asked. `session_id` is the conversation the request belongs to, `run_id` and `task_id` the
+    undertaking and the A2A task it was made for.
     """
 
     request_id: str
@@ -77,6 +83,8 @@ class RouteTrace(Struct, frozen=True, kw_only=True):
     translated: bool = False
     source: str = "upstream"
     cache: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
     changes: tuple[Change, ...] = ()
 
     def planned(self, attempt: AttemptTrace) -> Candidate | None:

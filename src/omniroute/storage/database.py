@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from omniroute.storage.affinity import AffinityRepository
 from omniroute.storage.audit import AuditRepository
 from omniroute.storage.budgets import BudgetRepository, LeaseRepository
 from omniroute.storage.call_logs import CallLogRepository
@@ -15,7 +16,6 @@ from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
 from omniroute.storage.handoffs import HandoffRepository
-from omniroute.storage.health import HealthRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import upgrade
@@ -23,11 +23,15 @@ from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.prices import PriceRepository
 from omniroute.storage.quotas import QuotaRepository
+from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sessions import SessionRepository
 from omniroute.storage.settings import SettingsRepository
+from omniroute.storage.states import StateRepository
 from omniroute.storage.synced_prices import SyncedPriceRepository
+from omniroute.storage.tables import health_states, rotation_states
 from omniroute.storage.tasks import TaskRepository
 from omniroute.storage.traces import TraceRepository
 from omniroute.storage.usage import UsageRepository
@@ -58,7 +62,11 @@ class Work:
         self.synced_prices = SyncedPriceRepository(connection)
         self.budgets = BudgetRepository(connection)
         self.leases = LeaseRepository(connection)
-        self.health = HealthRepository(connection)
+        self.health = StateRepository(connection, health_states)
+        self.rotations = StateRepository(connection, rotation_states)
+        self.affinity = AffinityRepository(connection)
+        self.rates = RateRepository(connection)
+        self.sessions = SessionRepository(connection)
         self.quotas = QuotaRepository(connection)
 
 

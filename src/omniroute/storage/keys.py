@@ -1,15 +1,22 @@
 """Gateway keys in SQL: their keyed hash and their policy, never their text."""
 
+import logging
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import RowMapping, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records import ApiKey
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import api_keys as table
+
+log = logging.getLogger(__name__)
+
+_LISTS = ("scopes", "allowed_models", "allowed_connections", "ip_allowlist")
+_LATER = {"auto_resolve": False, "max_sessions": 0}
+"""Columns that rows of earlier versions have no value in."""
 
 
 class KeyRepository:
@@ -22,7 +29,7 @@ class KeyRepository:
         """A page of keys; without a limit, all from `offset` on."""
         page = select(table).order_by(table.c.created_at, table.c.id).limit(limit).offset(offset)
         rows = await self._connection.execute(page)
-        return tuple(_record(dict(row)) for row in rows.mappings())
+        return tuple(_record(row) for row in rows.mappings())
 
     async def count(self) -> int:
         """How many keys there are."""
@@ -33,7 +40,7 @@ class KeyRepository:
         """The key with this id."""
         rows = await self._connection.execute(select(table).where(table.c.id == id))
         row = rows.mappings().first()
-        return None if row is None else _record(dict(row))
+        return None if row is None else _record(row)
 
     async def save(self, key: ApiKey) -> None:
         """Insert the key, or overwrite the one with its id.
@@ -59,10 +66,19 @@ class KeyRepository:
         )
 
 
-def _record(row: dict[str, Any]) -> ApiKey:
+def _record(columns: RowMapping) -> ApiKey:
+    row: dict[str, Any] = {str(name): value for name, value in columns.items()}
     row["prefix"] = row.pop("key_prefix")
     row["suffix"] = row.pop("key_suffix")
-    for name in ("scopes", "allowed_models", "allowed_connections"):
+    for name in _LISTS:
         stored = row[name]
         row[name] = tuple(stored) if isinstance(stored, list) else ()
-    return ApiKey(**row)
+    for name, default in _LATER.items():
+        row[name] = default if row[name] is None else row[name]
+    try:
+        return msgspec.convert(row, ApiKey)
+    except msgspec.ValidationError:
+        # Nobody knows what the key may do, so it may do nothing until somebody says so again.
+        log.warning("the policy of key %s is damaged: the key is switched off", row["id"])
+        kept = {**row, "access_schedule": None, "rate_limits": None, "is_active": False}
+        return msgspec.convert(kept, ApiKey)

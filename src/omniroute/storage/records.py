@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from omniroute.caller import RateRule
 from omniroute.catalog.overrides import Stated
 from omniroute.catalog.price_documents import SourceId
 
@@ -105,8 +106,27 @@ class Combo(Struct, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+class AccessSchedule(Struct, frozen=True, kw_only=True):
+    """When a key may be used: `HH:MM` on the clock of `tz` (IANA), `until` not included.
+
+    A window that ends before it begins goes on past midnight. `days` (0 is Sunday) are those on
+    which a window begins.
+    """
+
+    enabled: bool
+    from_: str = field(name="from")
+    until: str
+    days: tuple[int, ...]
+    tz: str
+
+
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key of the gateway itself. Only its keyed hash is kept; `prefix` is for people."""
+    """A key of the gateway itself. Only its keyed hash is kept; `prefix` is for people.
+
+    `rate_limits` None leaves it to `max_requests_per_day` and `max_requests_per_minute`, or to
+    what keys without limits have. `max_sessions` 0 is any number. `ip_allowlist` are addresses
+    and networks; empty lists allow everything.
+    """
 
     id: str
     name: str
@@ -123,13 +143,21 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
     revoked_at: str | None = None
     last_used_at: str | None = None
+    auto_resolve: bool = False
+    max_sessions: int = 0
+    access_schedule: AccessSchedule | None = None
+    rate_limits: tuple[RateRule, ...] | None = None
+    max_requests_per_day: int | None = None
+    max_requests_per_minute: int | None = None
+    ip_allowlist: tuple[str, ...] = ()
     created_at: str = ""
 
 
 class UsageRow(Struct, frozen=True, kw_only=True):
     """One upstream attempt. `id` is `<request id>:<attempt number>`; money is micro-USD.
 
-    `cost_micro_usd` is None when the price is unknown, which is not the same as free.
+    Tokens are in disjoint buckets. `cost_micro_usd` is None when the price is unknown, which is
+    not the same as free.
     """
 
     id: str
@@ -153,6 +181,33 @@ class UsageRow(Struct, frozen=True, kw_only=True):
     error_code: str | None = None
     latency_ms: int = 0
     ttft_ms: int | None = None
+    cache_write_1h_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Everything that was read."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+            + self.cache_write_1h_tokens
+            + self.input_audio_tokens
+            + self.input_image_tokens
+        )
+
+    @property
+    def completion_tokens(self) -> int:
+        """Everything that was written."""
+        return (
+            self.output_tokens
+            + self.reasoning_tokens
+            + self.output_audio_tokens
+            + self.output_image_tokens
+        )
 
 
 class TraceRow(Struct, frozen=True, kw_only=True):
@@ -462,6 +517,45 @@ class SyncedPrices(Struct, frozen=True, kw_only=True):
     layers: Mapping[SourceId, Stated] = {}
     merged: Stated = {}
     stamps: Mapping[SourceId, str] = {}
+
+
+class RateWindow(Struct, frozen=True):
+    """One window of a key's rate rule: `window_s` seconds from `start_s`, epoch seconds."""
+
+    key_id: str
+    window_s: int
+    start_s: int
+
+    @property
+    def end_s(self) -> int:
+        """When the next one begins."""
+        return self.start_s + self.window_s
+
+
+class SessionRow(Struct, frozen=True):
+    """A session of a key, or of callers without one. Times are epoch milliseconds."""
+
+    owner: str
+    id: str
+    created_ms: int
+    seen_ms: int
+    requests: int = 0
+    connection_id: str | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What it is found by: ids of different owners have nothing to do with each other."""
+        return self.owner, self.id
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    """A session and the account it used last at a provider. Epoch milliseconds."""
+
+    session: str
+    provider: str
+    connection: str
+    created_ms: int
+    seen_ms: int
 
 
 class CachedAnswer(Struct, frozen=True, kw_only=True):

@@ -160,6 +160,13 @@ api_keys = Table(
     Column("revoked_at", AnyText),
     Column("last_used_at", AnyText),
     Column("created_at", AnyText, nullable=False),
+    Column("auto_resolve", Boolean),
+    Column("max_sessions", Integer),
+    Column("access_schedule", JsonText),
+    Column("rate_limits", JsonText),
+    Column("max_requests_per_day", BigInteger),
+    Column("max_requests_per_minute", BigInteger),
+    Column("ip_allowlist", JsonText),
 )
 
 usage_history = Table(
@@ -186,6 +193,11 @@ usage_history = Table(
     Column("error_code", AnyText),
     Column("latency_ms", BigInteger, nullable=False),
     Column("ttft_ms", BigInteger),
+    Column("tokens_cache_creation_1h", BigInteger),  # null, as those below: from before 3.8.1
+    Column("tokens_input_audio", BigInteger),
+    Column("tokens_input_image", BigInteger),
+    Column("tokens_output_audio", BigInteger),
+    Column("tokens_output_image", BigInteger),
     Index(None, "provider", "timestamp"),
     Index(None, "api_key_id", "timestamp"),
     Index(None, "combo", "timestamp"),
@@ -408,6 +420,45 @@ health_states = Table(
     Column("state", JsonText),
 )
 
+# Requests that processes have taken of each window; what they do not use they give back.
+rate_windows = Table(
+    "rate_windows",
+    metadata,
+    Column("key_id", AnyText, primary_key=True),
+    Column("window_s", BigInteger, primary_key=True),
+    Column("start_s", BigInteger, primary_key=True),  # epoch seconds
+    Column("taken", BigInteger, nullable=False),
+)
+
+# Sessions of keys that may have only so many.
+key_sessions = Table(
+    "key_sessions",
+    metadata,
+    Column("key_id", AnyText, primary_key=True),
+    Column("session_id", AnyText, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False, index=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("connection_id", AnyText),
+)
+
+session_account_affinity = Table(
+    "session_account_affinity",
+    metadata,
+    Column("session_key", AnyText, primary_key=True),
+    Column("provider", AnyText, primary_key=True),
+    Column("connection_id", AnyText, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False, index=True),
+)
+
+rotation_states = Table(
+    "rotation_states",
+    metadata,
+    Column("scope", AnyText, primary_key=True),  # turn, use or latest
+    Column("name", AnyText, primary_key=True),
+    Column("state", JsonText),
+)
 context_handoffs = Table(
     "context_handoffs",
     metadata,

@@ -19,6 +19,11 @@ _COLUMNS = {
     "cache_write_tokens": "tokens_cache_creation",
     "output_tokens": "tokens_output",
     "reasoning_tokens": "tokens_reasoning",
+    "cache_write_1h_tokens": "tokens_cache_creation_1h",
+    "input_audio_tokens": "tokens_input_audio",
+    "input_image_tokens": "tokens_input_image",
+    "output_audio_tokens": "tokens_output_audio",
+    "output_image_tokens": "tokens_output_image",
 }
 _FIELDS = {column: field for field, column in _COLUMNS.items()}
 
@@ -33,6 +38,11 @@ _TOTALS: tuple[ColumnElement[Any], ...] = (
 )
 
 
+def columns_of(row: UsageRow) -> dict[str, Any]:
+    """A row as its table has it."""
+    return {_COLUMNS.get(k, k): v for k, v in msgspec.structs.asdict(row).items()}
+
+
 class UsageRepository:
     """One row per upstream attempt.
 
@@ -45,14 +55,7 @@ class UsageRepository:
 
     async def add(self, rows: Sequence[UsageRow]) -> None:
         """Insert the rows; those whose id is stored already are left as they are."""
-        await insert_new(
-            self._connection,
-            table,
-            [
-                {_COLUMNS.get(k, k): v for k, v in msgspec.structs.asdict(row).items()}
-                for row in rows
-            ],
-        )
+        await insert_new(self._connection, table, [columns_of(row) for row in rows])
 
     async def totals(
         self, since_ms: int, api_key_id: str | None = None, combo: str | None = None

@@ -30,8 +30,20 @@ _ended = ~(
     .where(_later.c.request_id == raw.c.request_id, _later.c.attempt > raw.c.attempt)
     .exists()
 )
-_read = raw.c.tokens_input + raw.c.tokens_cache_read + raw.c.tokens_cache_creation
-_written = raw.c.tokens_output + raw.c.tokens_reasoning
+_read = (
+    raw.c.tokens_input
+    + raw.c.tokens_cache_read
+    + raw.c.tokens_cache_creation
+    + func.coalesce(raw.c.tokens_cache_creation_1h, 0)
+    + func.coalesce(raw.c.tokens_input_audio, 0)
+    + func.coalesce(raw.c.tokens_input_image, 0)
+)
+_written = (
+    raw.c.tokens_output
+    + raw.c.tokens_reasoning
+    + func.coalesce(raw.c.tokens_output_audio, 0)
+    + func.coalesce(raw.c.tokens_output_image, 0)
+)
 _unpriced = raw.c.cost_micro_usd.is_(None) & (_read + _written > 0)
 _RAW_COUNTS: dict[str, ColumnElement[Any]] = {
     "requests": func.sum(case((_ended, 1), else_=0)),
@@ -124,8 +136,7 @@ def _count(sums: dict[tuple[Any, ...], dict[str, int]], row: UsageRow, *, ended:
     hour_ms = row.timestamp_ms - row.timestamp_ms % HOUR_MS
     key = hour_ms, row.provider, row.model, row.connection_id, row.api_key_id or ""
     into = sums.setdefault(key, dict.fromkeys((*_COUNTS, "last_used_ms"), 0))
-    read = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
-    written = row.output_tokens + row.reasoning_tokens
+    read, written = row.prompt_tokens, row.completion_tokens
     into["requests"] += ended
     into["attempts"] += 1
     into["prompt_tokens"] += read

@@ -6,7 +6,14 @@ import pytest
 from tests.support.builders import snapshot
 
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
-from omniroute.http.access import Access, RouteClass, is_loopback, presented_key, route_class
+from omniroute.http.access import (
+    Access,
+    RouteClass,
+    client_address,
+    is_loopback,
+    presented_key,
+    route_class,
+)
 from omniroute.http.paths import canonical_path
 from omniroute.pipeline.admission import Admission
 from omniroute.storage.records import ApiKey
@@ -230,3 +237,46 @@ def test_a_trusted_network_may_be_written_by_any_address_of_it() -> None:
 def test_a_trusted_network_that_is_none_stops_the_start() -> None:
     with pytest.raises(InvalidRequest, match="'nonsense' is not a network"):
         Access(access().admission, trusted_local=("10.0.0.0/8", "nonsense"))
+
+
+HERE, THERE = "127.0.0.1", "192.0.2.8"
+Headers = list[tuple[str, str]]
+FORWARDED: dict[str, tuple[str | None, Headers, str | None]] = {
+    "nobody knows": (None, [("x-real-ip", "192.0.2.7")], None),
+    "the peer": (THERE, [], THERE),
+    "a stranger says so": (THERE, [("x-forwarded-for", "192.0.2.7")], THERE),
+    "this machine says so": (HERE, [("x-forwarded-for", "192.0.2.7")], "192.0.2.7"),
+    "through two proxies": (HERE, [("x-forwarded-for", "192.0.2.7, 10.0.0.1")], "192.0.2.7"),
+    "what a client made up": (HERE, [("x-forwarded-for", "10.9.9.9, 192.0.2.7")], "192.0.2.7"),
+    "in a header of its own": (
+        HERE,
+        [("x-forwarded-for", "192.0.2.9"), ("X-Forwarded-For", "192.0.2.7")],
+        "192.0.2.7",
+    ),
+    "or in another one": (
+        HERE,
+        [("cf-connecting-ip", "192.0.2.9"), ("x-forwarded-for", "192.0.2.7")],
+        "192.0.2.7",
+    ),
+    "a tunnel says so": (HERE, [("cf-connecting-ip", "192.0.2.7")], "192.0.2.7"),
+    "a known proxy says so": ("10.0.0.1", [("x-real-ip", "192.0.2.7")], "192.0.2.7"),
+    "nonsense is nobody's address": (HERE, [("x-forwarded-for", "unknown")], "unknown"),
+    "this machine itself": (HERE, [("x-forwarded-for", "127.0.0.1")], HERE),
+}
+
+
+@pytest.mark.parametrize(("peer", "headers", "expected"), FORWARDED.values(), ids=FORWARDED)
+def test_whose_word_counts_about_addresses(
+    peer: str | None, headers: Headers, expected: str | None
+) -> None:
+    scope = {
+        "client": None if peer is None else (peer, 1),
+        "headers": [(name.encode(), value.encode()) for name, value in headers],
+    }
+    assert client_address(scope, ("10.0.0.0/8",)) == expected
+
+
+def test_proxies_are_networks() -> None:
+    admission = Admission(lambda text: text, lambda: 0, None, require_key=False)
+    with pytest.raises(InvalidRequest, match="OMNIROUTE_TRUSTED_PROXIES"):
+        Access(admission, proxies=("10.0.0.0/8", "home"))

@@ -50,14 +50,16 @@ async def test_a_budget_is_set_shown_and_removed(site: OpenSite) -> None:
         assert again.status_code == 404
 
 
-async def test_sessions_and_runs_have_budgets(site: OpenSite) -> None:
+async def test_sessions_runs_and_tasks_have_budgets(site: OpenSite) -> None:
     async with site() as opened, opened.as_peer() as client:
-        body = {"scope": "run", "scopeId": "r-1", "totalLimitUsd": 2}
-        assert (await client.post("/api/usage/budget/scopes", json=body)).status_code == 200
-        (row,) = (await client.get("/api/usage/budget/scopes")).json()["budgets"]
-        assert (row["scope"], row["apiKeyId"], row["totalLimitUsd"]) == ("run", "r-1", 2)
-        assert row["windows"][0]["resetAt"] is None
-        gone = await client.delete(
-            "/api/usage/budget/scopes", params={"scope": "run", "scopeId": "r-1"}
-        )
-        assert gone.status_code == 200
+        for kind in ("session", "run", "task"):
+            named = {"scope": kind, "scopeId": "r-1"}
+            saved = await client.post(
+                "/api/usage/budget/scopes", json={**named, "totalLimitUsd": 2}
+            )
+            assert saved.status_code == 200
+            (row,) = (await client.get("/api/usage/budget/scopes")).json()["budgets"]
+            assert (row["scope"], row["apiKeyId"], row["totalLimitUsd"]) == (kind, "r-1", 2)
+            assert row["windows"][0]["resetAt"] is None
+            gone = await client.delete("/api/usage/budget/scopes", params=named)
+            assert gone.status_code == 200

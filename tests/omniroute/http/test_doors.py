@@ -205,7 +205,7 @@ ALLOWED = {
     "/v1/chat/completions": {"OPTIONS", "POST"},
     "/v1/models": {"GET", "OPTIONS"},
     "/api/combos": {"GET", "OPTIONS", "POST"},
-    "/api/keys/some-id": {"DELETE", "GET", "OPTIONS"},
+    "/api/keys/some-id": {"DELETE", "GET", "OPTIONS", "PATCH"},
 }
 
 

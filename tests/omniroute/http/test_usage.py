@@ -212,6 +212,36 @@ async def test_telemetry_sums_up_the_newest_requests(site: OpenSite) -> None:
         "finalize": 4,
     }
     assert told["memoryUsage"]["rss"] > 0
+    assert told["sessions"] == {"activeCount": 4, "stickyBoundCount": 0}
+    assert told["quotaMonitor"] == {
+        "active": 0,
+        "alerting": 0,
+        "exhausted": 0,
+        "errors": 0,
+        "statusCounts": {},
+    }
     assert told["uptime"] >= 0
     assert told["activeConnections"] == 1
     assert narrow.status_code == 400
+
+
+async def test_keys_that_want_no_log_leave_no_line(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        made = (await client.post("/api/keys", json={"name": "quiet", "noLog": True})).json()
+        key = {"authorization": f"Bearer {made['key']}"}
+        answer = await client.post(CHAT, json=asking("hush"), headers=key)
+        assert answer.status_code == 200
+        assert (await client.get(CALLS)).json() == []
+        history = (await client.get("/api/usage/history")).json()
+    assert history["totalRequests"] == 1, "it is counted all the same"
+
+
+async def test_the_decision_names_tokens_and_prices(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        answer = await client.post(CHAT, json=asking("one two three"))
+        why = (await client.get(f"/api/routes/{answer.headers['x-request-id']}")).json()
+    (attempt,) = why["trace"]["attempts"]
+    assert attempt["usage"]["input_tokens"] == answer.json()["usage"]["prompt_tokens"]
+    assert (attempt["price"]["input"], attempt["cost_micro_usd"]) == (0, 0)
+    assert "tokens in," in why["text"]
+    assert "($0 and $0 per million)" in why["text"]

@@ -11,7 +11,8 @@ from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.operations.chat import PlainMessage, RouteRequest, chat_call
 from omniroute.operations.inputs import convert_input, decode_input
-from omniroute.operations.keys import KeyInput, create_key, get_key
+from omniroute.operations.key_inputs import KeyInput
+from omniroute.operations.keys import create_key, get_key
 from omniroute.operations.masking import HIDDEN_OPTIONS, masked, without_secrets
 from omniroute.operations.nodes import NodeInput, create_node
 
@@ -98,7 +99,7 @@ async def test_a_key_cannot_expire_on_no_day(engine: Engine, text: str) -> None:
 @pytest.mark.anyio
 async def test_a_key_that_expires_is_kept_as_it_was_written(engine: Engine) -> None:
     made = await create_key(
-        engine, OPERATOR, KeyInput(name=" k ", expires_at="2099-01-01", scopes=["mcp", "mcp"])
+        engine, OPERATOR, KeyInput(name=" k ", expires_at="2099-01-01", scopes=("mcp", "mcp"))
     )
     shown = await get_key(engine, OPERATOR, made.id)
     assert (shown.name, shown.expires_at, shown.scopes) == ("k", "2099-01-01", ("mcp",))

@@ -86,7 +86,7 @@ async def test_a_decision_tells_the_whole_way(engine: Engine) -> None:
         "Attempt 1: demo/flaky-503 on 'Built-in demo', because: target 1 by strategy priority.",
         "It failed with 503 (server_error: scripted failure with status 503); then: next-account.",
         "Attempt 2: demo/echo on 'Built-in demo', because: target 2 by strategy priority.",
-        "It answered (0 ms).",
+        "It answered (0 ms), 2 tokens in, 2 out ($0 and $0 per million).",
         "Outcome: completed after 0 ms, 2 tokens in, 2 out, cost $0.000000.",
     ]
 

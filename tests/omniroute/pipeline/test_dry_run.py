@@ -170,6 +170,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         live=made.pipeline.live,
         policy=absent,
         ledger=made.ledger,
+        sessions=absent,
         chat=made.pipeline,
         quota_desk=absent,
         quota_watch=absent,

@@ -126,18 +126,16 @@ def test_windows_follow_each_other_without_a_gap(
     assert bounds(period, reset, start)[0] == start
 
 
-def test_a_caller_counts_against_its_key_its_session_and_its_run() -> None:
+def test_a_caller_counts_against_its_key_its_session_its_run_and_its_task() -> None:
+    scopes = [("key", "k"), ("session", "ext:s"), ("session", "s"), ("run", "r"), ("task", "t")]
     rows = {
         (kind, name): BudgetRow(scope_kind=kind, scope_id=name, total_micro_usd=1)
-        for kind, name in (("key", "k"), ("session", "s"), ("run", "r"), ("key", "other"))
+        for kind, name in (*scopes, ("key", "other"))
     }
-    caller = Caller(door="http", key_id="k", session_id="s", run_id="r")
-    assert [str(one.scope) for one in budgets_for(caller, rows)] == [
-        "key k",
-        "session s",
-        "run r",
-    ]
-    assert budgets_for(Caller(door="http"), rows) == []
+    caller = Caller(door="http", key_id="k", run_id="r", task_id="t")
+    found = budgets_for(caller, "ext:s", rows)
+    assert [(one.scope.kind, one.scope.id) for one in found] == scopes
+    assert budgets_for(Caller(door="http"), None, rows) == []
 
 
 def test_every_limit_that_is_set_has_a_window() -> None:

@@ -1,6 +1,7 @@
 """Conversations that change accounts: a summary is made in time, read once, and kept on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from tests.omniroute.conftest import Answer, Bench, Build, chat_call
 from tests.support.builders import account, combo, node, snapshot
 
-from omniroute.caller import Caller
+from omniroute.caller import Caller, RateRule
 from omniroute.chat import ChatRequest, Image, Message, Text, ToolCall, ToolResult
+from omniroute.errors import RateLimited
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.handoff import (
     Handoff,
@@ -178,6 +180,18 @@ async def test_the_next_account_reads_a_summary_once(bench: Build) -> None:
     made.clock[0] += 1
     upstream.used = 10
     assert await ask(made, saying("thanks")) == [], "what was read is gone"
+
+
+async def test_a_summary_takes_nothing_of_how_often_its_key_may_ask(bench: Build) -> None:
+    upstream = Upstream()
+    made = bench(world(), upstream)
+    call = saying("we go to Oslo")
+    caller = msgspec.structs.replace(call.caller, rate_rules=(RateRule(2, 60),))
+    for _ in range(2):
+        await ask(made, replace(call, caller=caller))
+    with pytest.raises(RateLimited):
+        await ask(made, replace(call, caller=caller))
+    assert len(upstream.asked) == 3, "two answers and a summary"
 
 
 async def test_a_summary_is_an_ordinary_request_of_its_key(bench: Build) -> None:

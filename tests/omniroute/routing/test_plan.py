@@ -6,7 +6,13 @@ import pytest
 from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
 from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
-from omniroute.errors import Forbidden, NoCredentials, RateLimited, TargetsUnavailable
+from omniroute.errors import (
+    AmbiguousModel,
+    Forbidden,
+    NoCredentials,
+    RateLimited,
+    TargetsUnavailable,
+)
 from omniroute.routing.health import Breaker, Cooldown, Health, HealthView, Lockout
 from omniroute.routing.live import Live
 from omniroute.routing.permission import model_allowed
@@ -233,6 +239,11 @@ ALLOWED = {
     "a prefix": (("openai/*",), "openai/gpt-4o", True),
     "a prefix needs its slash": (("openai/*",), "openai-foo/x", False),
     "a glob": (("*-mini",), "openai/gpt-4o-mini", True),
+    "a glob within a segment": (("openai/gpt-*",), "openai/gpt-4o", True),
+    "and not beyond it": (("a/*/c",), "a/b/x/c", False),
+    "a segment more": (("openai/gpt-*",), "openai/gpt-4o/x", False),
+    "a glob in every segment": (("open*/*-mini",), "openai/gpt-4o-mini", True),
+    "a star is everything": (("*",), "openai/gpt-4o", True),
     "brackets are no pattern": (("a[bc]*",), "ab1", False),
     "brackets are brackets": (("a[bc]*",), "a[bc]1", True),
     "a question mark is no pattern": (("a?c*",), "abc1", False),
@@ -244,6 +255,16 @@ ALLOWED = {
 @pytest.mark.parametrize(("entries", "name", "allowed"), ALLOWED.values(), ids=ALLOWED)
 def test_allowed_models(entries: tuple[str, ...], name: str, allowed: bool) -> None:
     assert model_allowed(entries, [name]) is allowed
+
+
+def test_a_key_may_leave_open_who_serves_a_model() -> None:
+    rows = [account("codestral", "c", priority=2), account("mistral", "m", priority=1)]
+    world = snapshot(accounts=rows)
+    with pytest.raises(AmbiguousModel):
+        made("codestral-2508", world=world)
+    assert order(made("codestral-2508", world=world, auto_resolve=True)) == ["codestral-2508@m"]
+    with pytest.raises(AmbiguousModel):  # nobody could be asked
+        made("codestral-2508", world=snapshot(), auto_resolve=True)
 
 
 def test_a_rule_by_alias_matches_a_request_by_id() -> None:

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from omniroute.caller import RateRule
 from omniroute.errors import Conflict
 from omniroute.storage.database import Database, Work
 from omniroute.storage.records import (
+    AccessSchedule,
     ApiKey,
     Combo,
     ComboStep,
@@ -102,6 +104,15 @@ KEY = ApiKey(
     expires_at="2027-01-01T00:00:00.000Z",
     revoked_at="2026-02-01T00:00:00.000Z",
     last_used_at="2026-01-05T00:00:00.000Z",
+    auto_resolve=True,
+    max_sessions=3,
+    access_schedule=AccessSchedule(
+        enabled=True, from_="22:00", until="06:00", days=(1, 5), tz="Europe/Berlin"
+    ),
+    rate_limits=(RateRule(1000, 86_400),),
+    max_requests_per_day=10,
+    max_requests_per_minute=2,
+    ip_allowlist=("10.0.0.0/8",),
     created_at="2026-01-01T00:00:00.000Z",
 )
 

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, insert, inspect
 
 import omniroute.storage.migrate
 from omniroute.storage.call_logs import ANY_COMBO
@@ -27,6 +27,7 @@ from omniroute.storage.records import (
 )
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.tables import routing_decisions, usage_history, usage_rollups
+from omniroute.storage.usage import columns_of
 from omniroute.storage.usage_rollups import HOUR_MS, MINUTE_MS
 
 pytestmark = pytest.mark.anyio
@@ -172,13 +173,14 @@ async def test_rows_of_earlier_versions_are_added_up_by_the_migration(
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         command.upgrade(config, "0007")
+        columns = {one["name"] for one in inspect(connection).get_columns("usage_history")}
+        written = [{name: row[name] for name in columns} for row in map(columns_of, rows)]
+        connection.execute(insert(usage_history), written)
 
     async with writer.begin() as connection:
         await connection.run_sync(earlier)
-    old = Database(writer, reader, box)
-    async with old.work() as work:
-        await work.usage.add(rows)
-    await old.close()
+    await writer.dispose()
+    await reader.dispose()
     database = await Database.open(url, tmp_path / "data", box)
     async with database.reading() as work:
         sums = by_grain(await work.rollups.sums(None))
