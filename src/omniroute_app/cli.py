@@ -1,5 +1,6 @@
 """The command line. Heavy modules are imported inside commands, so that help is instant."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -207,10 +208,26 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Entry point: errors of the tree are one line and exit code 2."""
+    """Entry point of the process: errors of the tree are one line and exit code 2."""
+    code = _exit_code()
+    # All is closed and stored by now. Taking the interpreter apart object by object would only
+    # keep whoever waits for this process.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _exit_code() -> int:
     arguments = ["mcp" if token == "--mcp" else token for token in sys.argv[1:]]  # noqa: S105
     try:
         app(arguments)
     except OmniRouteError as error:
         sys.stderr.write(f"omniroute: {error}\n")
-        raise SystemExit(2) from None
+        return 2
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            return ended.code or 0
+        sys.stderr.write(f"{ended.code}\n")
+        return 1
+    return 0
