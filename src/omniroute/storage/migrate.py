@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from omniroute.errors import StorageUnavailable
 from omniroute.storage import locks
+from omniroute.storage.tables import metadata
 
-# The newest file in migrations/versions. Known here so that an up-to-date database starts
+# The newest file in migrations/versions. Known here so that a new or up-to-date database starts
 # without importing Alembic; a test keeps it true.
 HEAD = "0012"
 
@@ -38,7 +39,22 @@ async def upgrade(engine: AsyncEngine, data_dir: Path) -> None:
                 await connection.execute(
                     text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK}
                 )
-            await connection.run_sync(_run_alembic)
+            await connection.run_sync(_bring_up)
+
+
+def _bring_up(connection: Connection) -> None:
+    """A new database is made whole at once; one that has been used is migrated."""
+    if inspect(connection).get_table_names():
+        run_migrations(connection)
+        return
+    metadata.create_all(connection)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def _is_ready(connection: Connection) -> bool:
@@ -61,7 +77,12 @@ def _use_wal(connection: Connection) -> None:
     cursor.close()
 
 
-def _run_alembic(connection: Connection) -> None:
+def run_migrations(connection: Connection) -> None:
+    """Run every migration the database has not seen, in the transaction at hand.
+
+    Raises:
+        StorageUnavailable: a newer version of the gateway wrote this database.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

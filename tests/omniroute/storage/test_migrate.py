@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 import omniroute.storage.migrate
 from omniroute.errors import StorageUnavailable
 from omniroute.storage.database import Database
-from omniroute.storage.migrate import HEAD
+from omniroute.storage.engines import create_engines
+from omniroute.storage.migrate import HEAD, run_migrations
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.tables import metadata
 
@@ -55,12 +56,41 @@ def test_the_head_constant_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-async def test_migrated_tables_are_the_tables_in_code(database: Database) -> None:
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
+
+async def test_migrated_tables_are_the_tables_in_code(url: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    writer, reader = create_engines(url)
+    async with writer.begin() as connection:
+        await connection.run_sync(run_migrations)
+        assert await connection.run_sync(differences) == []
+    await writer.dispose()
+    await reader.dispose()
+
+
+async def test_a_new_database_is_one_that_was_migrated(database: Database) -> None:
     async with database._reader.connect() as connection:
         assert await connection.run_sync(differences) == []
+        found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        assert found.scalars().all() == [HEAD]
+
+
+async def test_a_database_that_holds_something_is_migrated(
+    url: str, tmp_path: Path, box: SecretBox
+) -> None:
+    (tmp_path / "data").mkdir()
+    writer, reader = create_engines(url)
+    async with writer.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE somebody_elses (id INTEGER)")
+    await writer.dispose()
+    await reader.dispose()
+    database = await Database.open(url, tmp_path / "data", box)
+    async with database._reader.connect() as connection:
+        found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        assert found.scalars().all() == [HEAD]
+    await database.close()
 
 
 async def test_processes_that_start_at_once_all_succeed(url: str, tmp_path: Path) -> None:
