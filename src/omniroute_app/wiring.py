@@ -26,6 +26,7 @@ from omniroute.pipeline.ledger import Ledger
 from omniroute.pipeline.live_keepers import (
     AffinityKeeper,
     KeyUseKeeper,
+    PinKeeper,
     RotationKeeper,
     SessionKeeper,
 )
@@ -134,6 +135,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         rotation = RotationKeeper(live.rotation, database)
         await rotation.load(known)
         await stack.enter_async_context(rotation)
+        pins = PinKeeper(live.pins, database, now_ms)
+        await pins.load()
+        await stack.enter_async_context(pins)
         configuration.watch(lambda snapshot: live.forget_all_but(snapshot.connections))
         sessions = Sessions(now_ms, SessionTable(database))
         session_keeper = SessionKeeper(sessions, database, now_ms)

@@ -11,9 +11,11 @@ from omniroute.pipeline.key_uses import KeyUses
 from omniroute.pipeline.sessions import TTL_MS as SESSION_TTL_MS
 from omniroute.pipeline.sessions import Sessions
 from omniroute.routing.affinity import TTL_MS, Affinity
+from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
+from omniroute.routing.pins import Pins
 from omniroute.routing.rotation import Rotation
 from omniroute.storage.database import Database
-from omniroute.storage.records import Binding
+from omniroute.storage.records import Binding, Pin
 from omniroute.storage.states import StateKey
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,39 @@ class AffinityKeeper(Keeper):
                 await work.affinity.drop_unseen(now_ms - TTL_MS)
         self._unstored.clear()
         self._cleaned_ms = now_ms if cleaning else self._cleaned_ms
+
+
+class PinKeeper(Keeper):
+    """Stores which model a conversation keeps. `now_ms` is epoch milliseconds."""
+
+    what = "the models of conversations"
+
+    def __init__(
+        self,
+        pins: Pins,
+        database: Database,
+        now_ms: Callable[[], int],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        super().__init__(database, sleep)
+        self._pins = pins
+        self._now_ms = now_ms
+        self._unstored: dict[tuple[str, str], Pin] = {}
+
+    async def load(self) -> None:
+        """Take over pins that have not run out."""
+        async with self._database.reading() as work:
+            self._pins.restore(await work.pins.seen_since(self._now_ms() - PIN_TTL_MS))
+
+    async def flush(self) -> None:
+        """Store what was pinned, and forget what has run out."""
+        self._unstored.update(self._pins.changes())
+        if not self._unstored:
+            return
+        async with self._database.work() as work:
+            await work.pins.save(self._unstored.values())
+            await work.pins.drop_unseen(self._now_ms() - PIN_TTL_MS)
+        self._unstored.clear()
 
 
 class RotationKeeper(Keeper):

@@ -5,24 +5,16 @@ A change of model in the middle of a conversation costs its prompt cache. Source
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from msgspec import Struct
+from omniroute.storage.records import Pin
 
 TTL_MS = 24 * 3_600_000
 MOST_PINS = 100_000
 
 
-class Pin(Struct, frozen=True, kw_only=True):
-    """The model of a conversation in a combo. `seen_ms` is epoch milliseconds."""
-
-    provider: str
-    model: str
-    seen_ms: int
-
-
 class Pins:
-    """Pins of the last day in memory, oldest first.
+    """Pins of the last day in memory, oldest first; `changed` are for storage.
 
     Args:
         now_ms: the injected clock, epoch milliseconds.
@@ -31,6 +23,17 @@ class Pins:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._pins: OrderedDict[tuple[str, str], Pin] = OrderedDict()
+        self._changed: dict[tuple[str, str], Pin] = {}
+
+    def restore(self, stored: Iterable[Pin]) -> None:
+        """Take over what an earlier process knew, longest unused first."""
+        for pin in stored:
+            self._pins.setdefault((pin.conversation, pin.combo), pin)
+
+    def changes(self) -> dict[tuple[str, str], Pin]:
+        """What changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed
 
     def of(self, conversation: str, combo: str) -> Pin | None:
         """The model a conversation has in a combo."""
@@ -40,7 +43,8 @@ class Pins:
     def answered(self, conversation: str, combo: str, provider: str, model: str) -> None:
         """A model answered; it is the conversation's from now on."""
         key = (conversation, combo)
-        self._pins[key] = Pin(provider=provider, model=model, seen_ms=self._now_ms())
+        pin = Pin(conversation, combo, provider, model, self._now_ms())
+        self._pins[key] = self._changed[key] = pin
         self._pins.move_to_end(key)
         if len(self._pins) > MOST_PINS:
             self._pins.popitem(last=False)

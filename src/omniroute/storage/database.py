@@ -21,6 +21,7 @@ from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.pins import PinRepository
 from omniroute.storage.prices import PriceRepository
 from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.rates import RateRepository
@@ -65,6 +66,7 @@ class Work:
         self.health = StateRepository(connection, health_states)
         self.rotations = StateRepository(connection, rotation_states)
         self.affinity = AffinityRepository(connection)
+        self.pins = PinRepository(connection)
         self.rates = RateRepository(connection)
         self.sessions = SessionRepository(connection)
         self.quotas = QuotaRepository(connection)

@@ -548,6 +548,16 @@ class SessionRow(Struct, frozen=True):
         return self.owner, self.id
 
 
+class Pin(Struct, frozen=True):
+    """The model a conversation keeps in a combo. `seen_ms` is epoch milliseconds."""
+
+    conversation: str
+    combo: str
+    provider: str
+    model: str
+    seen_ms: int
+
+
 class Binding(Struct, frozen=True, kw_only=True):
     """A session and the account it used last at a provider. Epoch milliseconds."""
 

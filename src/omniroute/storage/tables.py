@@ -484,3 +484,14 @@ quota_snapshots = Table(
     Index(None, "provider", "created_at_ms"),
     Index(None, "connection_id", "created_at_ms"),
 )
+
+conversation_pins = Table(
+    "conversation_pins",
+    metadata,
+    Column("conversation", AnyText, primary_key=True),
+    Column("combo", AnyText, primary_key=True),
+    Column("provider", AnyText, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False, index=True),
+)
+"""The models conversations keep in combos that protect them."""
