@@ -164,8 +164,9 @@ _ROWS = (
         name="omniroute_replay_route",
         title="A past request planned again",
         description=(
-            "Plan a recorded request again: from its own trace, or against the configuration of "
-            "today. Says which targets differ and what they would cost. Nothing is sent."
+            "Plan a recorded request again: from its own trace, against the configuration of "
+            "today, or against changes to it that are only proposed. Says which targets differ "
+            "and what they would cost. Nothing is sent or stored."
         ),
         params=ReplayQuery,
         result=Replay,

@@ -141,8 +141,11 @@ def replay(
     request_id: Annotated[str, Parameter(help="The `x-request-id` of an answer.")],
     *,
     against: Annotated[
-        Literal["trace", "current"],
-        Parameter(help="What to plan with: the trace itself, or the configuration of today."),
+        str,
+        Parameter(
+            help="What to plan with: `trace` itself, the `current` configuration, or a JSON file "
+            "of changes to it (combos, withoutCombos, settings, pricing), which are not stored."
+        ),
     ] = "trace",
     url: Url = None,
     key: Key = None,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,8 +37,12 @@ class Asking:
         self._print(found, lambda: found.get("text") or found.get("note") or "")
 
     def replay(self, request_id: str, against: str) -> None:
-        """A past request planned again."""
-        found = self._ask("GET", f"/api/routes/{request_id}/replay?against={against}")
+        """A past request planned again; with a file of changes, under those."""
+        path = f"/api/routes/{request_id}/replay"
+        if against in ("trace", "current"):
+            found = self._ask("GET", f"{path}?against={against}")
+        else:
+            found = self._ask("POST", path, _changes(Path(against)))
         self._print(found, lambda: found["text"])
 
     def sync_prices(self, sources: Sequence[str] | None, *, dry_run: bool) -> None:
@@ -72,6 +77,20 @@ def synced(found: dict[str, Any]) -> str:
         f"from {found['source']}. {kept}."
     )
     return "\n".join([told, *found.get("warnings", ())])
+
+
+def _changes(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(
+            f"There is no file '{path}'. Write `trace`, `current`, or the path of a JSON file."
+        ) from error
+    except ValueError as error:
+        raise InvalidRequest(f"'{path}' is not valid JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise InvalidRequest(f"'{path}' must hold an object: combos, settings, pricing.")
+    return found
 
 
 def simulated(found: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def test_help_teaches(command: str) -> None:
     assert "Usage: omniroute" in done.stdout
 
 
-def test_decisions_on_the_terminal(gateway: Gateway) -> None:
+def test_decisions_on_the_terminal(gateway: Gateway, tmp_path: Path) -> None:
     def said(*arguments: str) -> str:
         done = omniroute("route", *arguments, "--url", gateway.url)
         assert done.returncode == 0, done.stderr
@@ -65,6 +65,9 @@ def test_decisions_on_the_terminal(gateway: Gateway) -> None:
     assert "Outcome: completed" in said("explain", request_id)
     assert "bit for bit" in said("replay", request_id)
     assert "bit for bit" in said("replay", request_id, "--against", "current")
+    changes = tmp_path / "changes.json"
+    changes.write_text('{"settings": {"fallbackStrategy": "random"}}')
+    assert "the proposed configuration" in said("replay", request_id, "--against", str(changes))
     done = omniroute("route", "replay", "nobody-knows", "--url", gateway.url)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 

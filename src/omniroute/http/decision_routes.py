@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import get, post
 from omniroute.operations import replay, routes, simulation
+from omniroute.operations.proposals import Proposal
 
 Against = Annotated[Literal["trace", "current"], QueryParameter()]
 
@@ -29,6 +30,21 @@ async def replay_decision(
     return await replay.replay_route(engine, operator, replay.ReplayQuery(request_id, against))
 
 
+@post(
+    "/api/routes/{request_id:str}/replay",
+    status_code=200,
+    tags=["Decisions"],
+    operation_id="replay_proposal",
+)
+async def replay_proposal(
+    engine: TheEngine, operator: Operator, request_id: FromPath[str], data: JSONBody[Proposal]
+) -> replay.Replay:
+    """What a past request would have got under changes that are only proposed, and what it would
+    have cost. Nothing is stored."""
+    query = replay.ReplayQuery(request_id, "current", data)
+    return await replay.replay_route(engine, operator, query)
+
+
 @post("/api/routes/simulate", status_code=200, tags=["Decisions"], operation_id="simulate_route")
 async def simulate(
     engine: TheEngine, operator: Operator, data: JSONBody[simulation.SimulateQuery]
@@ -37,5 +53,5 @@ async def simulate(
     return await simulation.simulate_route(engine, operator, data)
 
 
-DECISIONS: tuple[HTTPRouteHandler, ...] = (explain, replay_decision, simulate)
+DECISIONS: tuple[HTTPRouteHandler, ...] = (explain, replay_decision, replay_proposal, simulate)
 """Every route about decisions."""

@@ -102,27 +102,37 @@ async def create_combo(engine: Engine, caller: Caller, new: ComboInput) -> Combo
         InvalidRequest: the name is taken, or references form a cycle or nest too deep.
         ValidationFailed: a field or step is not valid.
     """
-    now = iso(engine.now_ms())
     async with engine.configuration.change() as work:
-        stored = await work.combos.list()
-        combo = Combo(
-            id=engine.new_id(),
-            name=_fresh_name(new.name, stored),
-            strategy=_strategy(engine, new),
-            steps=steps_of(new.name.strip(), new.models, {row.name for row in stored}),
-            config=new.config,
-            allowed_providers=tuple(new.allowed_providers),
-            system_message=new.system_message,
-            tool_filter_regex=new.tool_filter_regex,
-            context_cache_protection=new.context_cache_protection,
-            context_length=new.context_length,
-            sort_order=1 + max((row.sort_order for row in stored), default=0),
-            created_at=now,
-            updated_at=now,
-        )
-        _require_sound(combo, stored)
+        combo = combo_of(engine, new, await work.combos.list())
         await work.combos.save(combo)
     return view(combo)
+
+
+def combo_of(engine: Engine, new: ComboInput, others: Sequence[Combo]) -> Combo:
+    """A combo as it would be stored beside the others.
+
+    Raises:
+        InvalidRequest: the name is taken, or references form a cycle or nest too deep.
+        ValidationFailed: a field or step is not valid.
+    """
+    now = iso(engine.now_ms())
+    combo = Combo(
+        id=engine.new_id(),
+        name=_fresh_name(new.name, others),
+        strategy=_strategy(engine, new),
+        steps=steps_of(new.name.strip(), new.models, {row.name for row in others}),
+        config=new.config,
+        allowed_providers=tuple(new.allowed_providers),
+        system_message=new.system_message,
+        tool_filter_regex=new.tool_filter_regex,
+        context_cache_protection=new.context_cache_protection,
+        context_length=new.context_length,
+        sort_order=1 + max((row.sort_order for row in others), default=0),
+        created_at=now,
+        updated_at=now,
+    )
+    _require_sound(combo, others)
+    return combo
 
 
 async def change_combo(

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from omniroute.caller import Caller
 from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
-from omniroute.catalog.overrides import StatedPrice, merged_price, named_price, told
+from omniroute.catalog.overrides import Stated, StatedPrice, merged_price, named_price, told
 from omniroute.catalog.prices import Price
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
@@ -87,14 +87,27 @@ async def state_prices(engine: Engine, caller: Caller, written: PriceMap) -> Pri
     if not written:
         raise ValidationFailed([("", "at least one price is needed")])
     async with engine.configuration.change() as work:
-        stated = {name: dict(models) for name, models in (await work.prices.stated()).items()}
-        for named, models in written.items():
+        stated = with_prices(engine, await work.prices.stated(), written)
+        for named in written:
             provider = _provider(engine, named)
-            known = stated.setdefault(provider, {})
-            for model, price in models.items():
-                known[model.lower()] = merged_price(known.get(model.lower()), price)
-            await work.prices.save(provider, known)
+            await work.prices.save(provider, stated[provider])
     return {name: dict(models) for name, models in engine.snapshot.stated_prices.items()}
+
+
+def with_prices(
+    engine: Engine, stated: Stated, written: PriceMap
+) -> dict[str, dict[str, StatedPrice]]:
+    """What operators have stated, with what is written now over it.
+
+    Raises:
+        ValidationFailed: there is no such provider.
+    """
+    found = {name: dict(models) for name, models in stated.items()}
+    for named, models in written.items():
+        known = found.setdefault(_provider(engine, named), {})
+        for model, price in models.items():
+            known[model.lower()] = merged_price(known.get(model.lower()), price)
+    return found
 
 
 async def reset_prices(

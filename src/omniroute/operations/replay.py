@@ -11,8 +11,10 @@ from omniroute.caller import Caller
 from omniroute.chat import Usage
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, OmniRouteError
+from omniroute.operations.proposals import Proposal, proposed
 from omniroute.routing.plan import Plan, from_survey
 from omniroute.routing.recorded import RecordedWorld
+from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.survey import survey
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import RouteTrace
@@ -25,10 +27,12 @@ class ReplayQuery(Struct, frozen=True, rename="camel"):
         request_id: the id from the `X-Request-Id` header or the tool result.
         against: `trace` plans again from what was recorded; `current` puts the recorded request
             and the recorded state of the world to the configuration of today.
+        proposal: changes to the configuration of today to try instead of it; nothing is stored.
     """
 
     request_id: str
     against: Literal["trace", "current"] = "trace"
+    proposal: Proposal | None = None
 
 
 class PlannedTarget(Struct, frozen=True, rename="camel"):
@@ -78,6 +82,7 @@ async def replay_route(engine: Engine, caller: Caller, query: ReplayQuery) -> Re
 
     Raises:
         NotFound: no such request is recorded, or it was refused before there was a plan.
+        InvalidRequest: what is proposed could not be stored.
     """
     await engine.journal.flush()
     async with engine.database.reading() as work:
@@ -89,16 +94,18 @@ async def replay_route(engine: Engine, caller: Caller, query: ReplayQuery) -> Re
         raise NotFound(
             f"Request '{query.request_id}' was refused before it was planned: {trace.error}"
         )
-    made, notes = again(engine, trace.plan, query.against)
-    return _compared(engine, trace, trace.plan, made, notes, query.against)
+    snapshot, against = engine.snapshot, str(query.against)
+    if query.proposal is not None:
+        snapshot, against = proposed(engine, query.proposal), "proposal"
+    made, notes = again(snapshot, trace.plan, against)
+    return _compared(snapshot, trace, trace.plan, made, notes, against)
 
 
-def again(engine: Engine, old: Plan, against: str) -> tuple[Plan | None, tuple[str, ...]]:
+def again(snapshot: Snapshot, old: Plan, against: str) -> tuple[Plan | None, tuple[str, ...]]:
     """The plan made again, and what there is to say about it; None when it is refused now."""
     if against == "trace":
         return from_survey(old.survey, old.seed, old.snapshot_version), ()
     world = RecordedWorld(old.survey)
-    snapshot = engine.snapshot
     try:
         seen = survey(old.survey.facts, snapshot, world)
     except OmniRouteError as error:
@@ -110,7 +117,7 @@ def again(engine: Engine, old: Plan, against: str) -> tuple[Plan | None, tuple[s
 
 
 def _compared(
-    engine: Engine,
+    snapshot: Snapshot,
     trace: RouteTrace,
     old: Plan,
     made: Plan | None,
@@ -120,8 +127,8 @@ def _compared(
     now = made.candidates if made is not None else ()
     excluded_now = _excluded(made) if made is not None else ()
     usage = Usage(input_tokens=trace.input_tokens, output_tokens=trace.output_tokens)
-    recorded = _targets(engine, old.candidates, usage)
-    replayed = _targets(engine, now, usage)
+    recorded = _targets(snapshot, old.candidates, usage)
+    replayed = _targets(snapshot, now, usage)
     differences = tuple(
         Difference(place, _name(before), _name(after))
         for place, (before, after) in enumerate(zip_longest(old.candidates, now), start=1)
@@ -147,9 +154,16 @@ def _compared(
     return msgspec.structs.replace(found, text=told(found))
 
 
+_AGAINST = {
+    "trace": "its own trace",
+    "current": "the current configuration",
+    "proposal": "the proposed configuration",
+}
+
+
 def told(replay: Replay) -> str:
     """A replay as sentences, one a line."""
-    what = "its own trace" if replay.against == "trace" else "the current configuration"
+    what = _AGAINST[replay.against]
     lines = [f"Request {replay.request_id}, planned again from {what} with seed {replay.seed}."]
     if replay.identical:
         lines.append("The plan is the same, bit for bit.")
@@ -167,7 +181,9 @@ def told(replay: Replay) -> str:
     return "\n".join(lines)
 
 
-def _targets(engine: Engine, rows: Sequence[Candidate], usage: Usage) -> tuple[PlannedTarget, ...]:
+def _targets(
+    snapshot: Snapshot, rows: Sequence[Candidate], usage: Usage
+) -> tuple[PlannedTarget, ...]:
     return tuple(
         PlannedTarget(
             provider=row.provider,
@@ -175,16 +191,16 @@ def _targets(engine: Engine, rows: Sequence[Candidate], usage: Usage) -> tuple[P
             connection=row.connection,
             reasons=row.reasons,
             score=row.score,
-            cost=_cost(engine, row, usage),
+            cost=_cost(snapshot, row, usage),
         )
         for row in rows
     )
 
 
-def _cost(engine: Engine, row: Candidate, usage: Usage) -> float | None:
-    if row.provider not in engine.snapshot.providers:
+def _cost(snapshot: Snapshot, row: Candidate, usage: Usage) -> float | None:
+    if row.provider not in snapshot.providers:
         return None
-    price = engine.snapshot.price(row.provider, row.model)
+    price = snapshot.price(row.provider, row.model)
     return None if price is None else _usd(price.cost_micro_usd(usage))
 
 

@@ -47,9 +47,7 @@ async def change_settings(
     """
     if not changes:
         raise ValidationFailed([("", "at least one setting is needed")])
-    problems = [(name, problem) for name in changes if (problem := _problem(name, changes[name]))]
-    if problems:
-        raise ValidationFailed(problems)
+    require_valid_settings(changes)
     async with engine.configuration.change() as work:
         for name, value in changes.items():
             if value is None:
@@ -57,6 +55,17 @@ async def change_settings(
             else:
                 await work.settings.set(name, value)
     return await get_settings(engine, caller)
+
+
+def require_valid_settings(changes: dict[str, Any]) -> None:
+    """Refuse settings that do not exist or do not fit.
+
+    Raises:
+        ValidationFailed: says which.
+    """
+    problems = [(name, problem) for name in changes if (problem := _problem(name, changes[name]))]
+    if problems:
+        raise ValidationFailed(problems)
 
 
 class ComboDefaults(Struct, frozen=True, rename="camel"):

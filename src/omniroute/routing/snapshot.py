@@ -249,6 +249,32 @@ def build_snapshot(
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 
 
+def revised(
+    snapshot: Snapshot,
+    *,
+    combos: Iterable[Combo],
+    settings: Mapping[str, Any],
+    stated_prices: Stated,
+) -> Snapshot:
+    """The same configuration with other combos, settings and prices, as it would be read."""
+    made = build_snapshot(
+        version=snapshot.version,
+        connections=snapshot.connections.values(),
+        nodes=snapshot.nodes.values(),
+        combos=combos,
+        keys=snapshot.keys.values(),
+        settings=settings,
+        aliases=snapshot.aliases,
+        mappings=snapshot.mappings,
+        custom_models=[one for rows in snapshot.custom_models.values() for one in rows.values()],
+        spellings=snapshot.spellings,
+        fitness=snapshot.fitness,
+        stated_prices=stated_prices,
+        synced_prices=snapshot.synced_prices,
+    )
+    return replace(made, budgets=snapshot.budgets)
+
+
 def _listing(accounts: Mapping[str, Sequence[Connection]]) -> dict[str, tuple[str, ...]]:
     """Providers by the models their accounts list themselves."""
     found: dict[str, dict[str, None]] = {}

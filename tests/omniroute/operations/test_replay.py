@@ -5,11 +5,13 @@ import re
 import pytest
 
 from omniroute.caller import Caller
+from omniroute.catalog.overrides import StatedPrice
 from omniroute.chat import ChatRequest, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
 from omniroute.operations import chat
 from omniroute.operations.combos import ComboInput, create_combo, delete_combo
+from omniroute.operations.proposals import Proposal, proposed
 from omniroute.operations.replay import Difference, ReplayQuery, replay_route
 from omniroute.pipeline.exchange import ChatCall
 
@@ -101,3 +103,55 @@ async def test_a_request_without_a_plan_cannot_be_replayed(engine: Engine) -> No
         await asked(engine, "nobody/x")
     with pytest.raises(NotFound, match="refused before it was planned"):
         await replay_route(engine, OPERATOR, ReplayQuery("r"))
+
+
+async def test_changes_that_are_only_proposed_are_tried_on_the_past(engine: Engine) -> None:
+    await stored(engine, "demo/echo", "demo/flaky-500")
+    await asked(engine, "mix")
+    before = engine.snapshot
+    proposal = Proposal(
+        combos=[ComboInput(name="mix", models=["demo/count-3", "demo/echo"])],
+        settings={"fallbackStrategy": "random"},
+    )
+    found = await replay_route(engine, MINE, ReplayQuery("r", "current", proposal))
+    assert (found.against, found.identical) == ("proposal", False)
+    assert [row.replayed for row in found.differences] == ["demo/count-3@demo", "demo/echo@demo"]
+    assert found.text.startswith("Request r, planned again from the proposed configuration")
+    assert engine.snapshot is before, "nothing is stored"
+
+
+async def test_a_proposal_without_the_combo_would_refuse(engine: Engine) -> None:
+    await stored(engine, "demo/echo")
+    await asked(engine, "mix")
+    query = ReplayQuery("r", "current", Proposal(without_combos=["mix"]))
+    found = await replay_route(engine, OPERATOR, query)
+    assert (found.replayed, found.notes[0].startswith("refused now")) == ((), True)
+
+
+async def test_proposed_prices_are_laid_over_those_in_force(engine: Engine) -> None:
+    prices = {"openai": {"gpt-4o-mini": StatedPrice(input=1_000)}}
+    found = proposed(engine, Proposal(pricing=prices)).price("openai", "gpt-4o-mini")
+    known = engine.snapshot.price("openai", "gpt-4o-mini")
+    assert found is not None
+    assert known is not None
+    assert (found.input.base, found.output) == (1_000_000_000, known.output)
+
+
+BAD_PROPOSALS = {
+    "an unknown setting": Proposal(settings={"fallbackStragety": "random"}),
+    "an unknown provider": Proposal(pricing={"opnai": {"m": StatedPrice(input=1)}}),
+    "a combo in itself": Proposal(combos=[ComboInput(name="loop", models=["loop"])]),
+}
+
+
+@pytest.mark.parametrize("proposal", BAD_PROPOSALS.values(), ids=BAD_PROPOSALS)
+async def test_what_could_not_be_stored_cannot_be_proposed(
+    engine: Engine, proposal: Proposal
+) -> None:
+    await asked(engine, "demo/echo")
+    with pytest.raises(InvalidRequest):
+        await replay_route(engine, OPERATOR, ReplayQuery("r", "current", proposal))
+
+
+async def test_a_proposal_that_changes_nothing_is_the_configuration(engine: Engine) -> None:
+    assert proposed(engine, Proposal()) == engine.snapshot
