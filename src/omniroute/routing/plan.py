@@ -122,6 +122,8 @@ _SPENT = frozenset({"account_credits_exhausted"})
 def _standing_by(row: Standby) -> Iterator[Candidate]:
     leaf = row.leaf
     for account in leaf.accounts:
+        if account.blocked is not None:
+            continue
         yield Candidate(
             provider=leaf.provider,
             model=leaf.model,

@@ -29,12 +29,14 @@ class RecordedWorld:
 
     def __init__(self, seen: Survey) -> None:
         self._seen = seen
-        self._leaves = {(leaf.provider, leaf.model): leaf for leaf in _leaves(seen.root)}
-        self._breakers = {leaf.provider: leaf.breaker for leaf in _leaves(seen.root)}
-        self._healing = {leaf.provider: leaf.healing for leaf in _leaves(seen.root)}
+        # What stood by was looked at as well; what was planned says more about it.
+        every = [*(row.leaf for row in seen.standby), *_leaves(seen.root)]
+        self._leaves = {(leaf.provider, leaf.model): leaf for leaf in every}
+        self._breakers = {leaf.provider: leaf.breaker for leaf in every}
+        self._healing = {leaf.provider: leaf.healing for leaf in every}
         self._accounts: dict[str, SeenAccount] = {}
         self._places: dict[Place, SeenAccount] = {}
-        for leaf in _leaves(seen.root):
+        for leaf in every:
             for row in leaf.accounts:
                 self._accounts[row.id] = row
                 self._places[leaf.provider, row.id, leaf.model] = row

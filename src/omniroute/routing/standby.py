@@ -28,7 +28,7 @@ def standby_of(
     """What stands by for a request.
 
     Args:
-        with_accounts: fills in the accounts that may serve a target right now.
+        with_accounts: fills in the accounts that may serve a target, healthy or not.
     """
     found: list[Standby] = []
     if isinstance(root, Branch):

@@ -266,9 +266,8 @@ class _Surveying:
         return self.features.target(replace(leaf, accounts=tuple(seen)), self._reads, combo)
 
     def standing_by(self, leaf: Leaf) -> Leaf:
-        """A target that is asked last, with the accounts that could serve it right now."""
-        filled = self._with_accounts(leaf, None, ())
-        return replace(filled, accounts=tuple(row for row in filled.accounts if not row.blocked))
+        """A target that is asked last, with the accounts that could serve it."""
+        return self._with_accounts(leaf, None, ())
 
     def _may(self, leaf: Leaf, account: Connection, tags: Sequence[str]) -> bool:
         """Whether the request may use an account at all, whatever its health."""

@@ -143,9 +143,17 @@ def build_world(owned: Owned, named: Named, standings: Standings) -> Snapshot:
             )
         ],
         combos=[
-            combo(name, *steps, allowed_providers=tuple(only), strategy=strategy)
+            combo(
+                name,
+                *steps,
+                allowed_providers=tuple(only),
+                strategy=strategy,
+                context_cache_protection=True,
+            )
             for name, (steps, only, strategy) in zip(COMBOS, named, strict=True)
         ],
+        globalFallbackModel="one/last",
+        emergencyFallback={"provider": "two", "model": "last"},
     )
 
 
@@ -208,17 +216,22 @@ def compare(
     model: str,
     seed: int,
     answers: Callable[[OutboundRequest], Answer],
-) -> tuple[list[Place], list[Place]]:
-    """What is simulated and what is called; refusals must be the same."""
+) -> tuple[list[Place], list[Place], list[list[Place]]]:
+    """What is simulated, what is called, and what may follow when all of it fails; refusals must
+    be the same."""
     made = build_bench(world, answers, seed=seed)
     made = dataclasses.replace(made, pipeline=dataclasses.replace(made.pipeline, demo=made.gate))
     put(made.health, state)
     tell(made.pipeline.live.quotas, standings)
     path: list[Place] = []
+    after: list[list[Place]] = [[]]
     dry, wet = "", ""
     try:
         simulation = simulated(made, caller, model)
         path = [(row.provider, row.model, row.connection) for row in simulation.simulated_path]
+        for _, rows in groupby(simulation.standby, key=lambda row: row.when):
+            standby = [(row.provider, row.model, row.connection) for row in rows]
+            after.append([place for place in standby if place not in path])
     except OmniRouteError as refused:
         dry = repr(refused)
     assert made.gate.asked == []
@@ -240,7 +253,7 @@ def compare(
         assert from_survey(seen, old.seed, world.version) == old
     assert (made.ledger.open_reservations, len(made.records)) == (0, 1)
     event(f"{min(len(path), 3)} targets or more" if path else "refused")
-    return path, run
+    return path, run, after
 
 
 def error(status: int, code: str = "") -> Answer:
@@ -274,9 +287,12 @@ def test_while_every_account_fails_the_run_is_the_dry_run_to_its_end(
     def answers(request: OutboundRequest) -> Answer:
         return error(failures[len(request.url + str(request.headers)) % len(failures)])
 
-    path, run = compare(build_world(owned, named, told), state, told, caller, model, seed, answers)
+    there = build_world(owned, named, told)
+    path, run, after = compare(there, state, told, caller, model, seed, answers)
     once = [place for place, _ in groupby(run)]  # an account goes again with its next key
-    assert once == path
+    assert once[: len(path)] == path
+    assert once[len(path) :] in after
+    event("a last resort was asked" if once[len(path) :] else "nothing stood by")
 
 
 @settings(max_examples=100)
@@ -286,7 +302,7 @@ def test_what_answers_at_once_is_the_first_of_the_dry_run(
 ) -> None:
     reply = {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
     body = msgspec.json.encode(reply)
-    path, run = compare(
+    path, run, _ = compare(
         build_world(owned, named, told),
         state,
         told,
@@ -303,7 +319,7 @@ def test_what_answers_at_once_is_the_first_of_the_dry_run(
 def test_a_failure_of_the_target_passes_over_its_other_accounts(
     owned: Owned, named: Named, state: State, told: Standings, caller: Caller, model: str, seed: int
 ) -> None:
-    path, run = compare(
+    path, run, _ = compare(
         build_world(owned, named, told),
         state,
         told,
