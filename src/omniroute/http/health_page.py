@@ -6,9 +6,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from omniroute.operations.health import BreakerLine, Cryptography, GatewayHealth, LedgerLine
+from omniroute.operations.health import (
+    BreakerLine,
+    Cryptography,
+    Dedup,
+    GatewayHealth,
+    LearnedLimit,
+    LedgerLine,
+)
 from omniroute.operations.health import ProviderSummary as Providers
 from omniroute.operations.quota_monitor import MonitorSummary
+from omniroute.operations.resilience import LockLine
 from omniroute.operations.sessions import SessionSummary
 
 
@@ -32,6 +40,9 @@ class HealthPage(Struct, frozen=True, kw_only=True, rename="camel"):
     sessions: SessionSummary
     ledger: LedgerLine
     quota_monitor: MonitorSummary
+    lockouts: tuple[LockLine, ...]
+    learned_limits: dict[str, LearnedLimit]
+    dedup: Dedup
     cryptography: Cryptography
 
 
@@ -77,5 +88,8 @@ def health_page(health: GatewayHealth) -> HealthPage:
         sessions=health.sessions,
         ledger=health.ledger,
         quota_monitor=health.quota_monitor,
+        lockouts=health.lockouts,
+        learned_limits=health.learned_limits,
+        dedup=health.dedup,
         cryptography=health.cryptography,
     )

@@ -12,6 +12,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
 from omniroute.operations.quota_monitor import MonitorSummary, monitor_summary
+from omniroute.operations.resilience import LockLine, locked_models
 from omniroute.operations.sessions import SessionSummary, session_summary
 
 
@@ -73,6 +74,18 @@ class ProviderSummary(Struct, frozen=True, rename="camel"):
     monitored_count: int
 
 
+class LearnedLimit(Struct, frozen=True, rename="camel"):
+    """What a provider said of its limits by itself."""
+
+    max_tools: int
+
+
+class Dedup(Struct, frozen=True, rename="camel"):
+    """Requests under way that others with the same question may join."""
+
+    inflight_requests: int
+
+
 class GatewayHealth(Struct, frozen=True, rename="camel"):
     """Vital signs. `uptime` is text for people, `uptime_ms` for programs.
 
@@ -95,6 +108,9 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     ledger: LedgerLine
     configuration_version: int
     quota_monitor: MonitorSummary
+    lockouts: tuple[LockLine, ...]
+    learned_limits: dict[str, LearnedLimit]
+    dedup: Dedup
     cryptography: Cryptography
 
 
@@ -151,6 +167,13 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
         ),
         configuration_version=snapshot.version,
         quota_monitor=monitor_summary(engine, caller),
+        lockouts=tuple(await locked_models(engine, caller)) if caller.is_operator else (),
+        learned_limits={
+            provider: LearnedLimit(row.most)
+            for provider, row in view.tool_limits.items()
+            if caller.is_operator and row.until_ms > now_ms
+        },
+        dedup=Dedup(engine.chat.answers.sharing.in_flight),
         cryptography=Cryptography("healthy"),
     )
 

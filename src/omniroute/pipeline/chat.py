@@ -298,7 +298,8 @@ class ChatPipeline:
         if made.combo is not None:
             # Not through the entrance: nobody asked for a summary, so no rule counts it.
             books.on_completed.append(lambda: self.relay.delivered(books, self._asked))
-        return await reserve(books, made)
+        heaviest = self.relay.heaviest(books.call, books.snapshot, made.combo)
+        return await reserve(books, made, heaviest)
 
     async def count_tokens(self, call: ChatCall) -> TokenCount:
         """How much a request would make its first target read. Nothing is generated.

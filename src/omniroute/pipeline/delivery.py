@@ -26,19 +26,28 @@ DRAIN_S = 0.25
 class Resume(Protocol[OutT]):
     """Finds a target that goes on where a stream broke off; None when there is none."""
 
-    async def __call__(self, broken: Begun[OutT]) -> tuple[Endpoint, Begun[OutT]] | None:
-        """Where the answer comes from now."""
+    async def __call__(
+        self, broken: Begun[OutT], spent_micro_usd: int
+    ) -> tuple[Endpoint, Begun[OutT]] | None:
+        """Where the answer comes from now; what is there has cost `spent_micro_usd`."""
 
 
 @dataclass(slots=True)
 class Delivery(Generic[OutT]):
-    """What is left to do with a begun stream. Without `resume` a stream that breaks off fails."""
+    """What is left to do with a begun stream. Without `resume` a stream that breaks off fails.
+
+    `attempt` is the number of the attempt that gives what arrives now.
+    """
 
     live: Live
     books: Settlement
     to: Endpoint
     begun: Begun[OutT]
     resume: Resume[OutT] | None = None
+    attempt: int = 0
+
+    def __post_init__(self) -> None:
+        self.attempt = len(self.books.attempts)
 
     def outputs(self) -> Outputs[OutT]:
         """What the caller gets, to be closed on every way out."""
@@ -80,7 +89,10 @@ class Delivery(Generic[OutT]):
                 if resumed is not None:
                     yield resumed
                     continue
-                self._close("cut", failure.status, error=failure.text)
+                held = self.books.reservation
+                poor = held.stopped_by if held is not None else None
+                why = f"{failure.text}; going on would pass the budget: {poor}"
+                self._close("cut", failure.status, error=why if poor else failure.text)
                 if flow.failure is not None and self.resume is None:
                     yield pending  # the upstream's own words, as the caller is told them
                 else:
@@ -117,16 +129,18 @@ class Delivery(Generic[OutT]):
         """The stream of another target that goes on, with a remark in the place of the seam."""
         if self.resume is None:
             return None
-        broken, place = self.begun, len(self.books.attempts)
+        broken, flow = self.begun, self.begun.flow
         self.books.call.lap("stream")
         await broken.response.aclose()
-        found = await self.resume(broken)
+        spent = self.books.paid_in_part(
+            self.attempt, self.to.candidate, flow.usage, flow.tokens_seen
+        )
+        found = await self.resume(broken, spent)
         if found is None:
             return None
         self.live.ended(self.to.candidate)
-        flow = broken.flow
-        self.books.paid_in_part(place, self.to.candidate, flow.usage, flow.tokens_seen)
         self.to, self.begun = found
+        self.attempt = len(self.books.attempts)
         target = f"{self.to.provider.alias or self.to.provider.id}/{self.to.candidate.model}"
         return self.begun.flow.note(f"x-omniroute-failover={target}")
 
@@ -170,6 +184,7 @@ class Delivery(Generic[OutT]):
             usage=flow.usage,
             tokens_seen=flow.tokens_seen,
             error=error,
+            attempt=self.attempt,
         )
 
     async def _drain(self) -> None:

@@ -56,7 +56,8 @@ class Reservation:
     """Money set aside for one request. Settled exactly once, on every way out.
 
     `max_tokens` is set where the answer was cut down to what is unspent; `granted_tokens` is then
-    how much of that is set aside: all of it, or a slice while others want some.
+    how much of that is set aside: all of it, or a slice while others want some. `spent` is what
+    earlier targets have cost that gave a part of the answer; `need` is what is still to come.
     """
 
     owner: str
@@ -67,6 +68,16 @@ class Reservation:
     granted_tokens: int | None = None
     stopped_by: str | None = None
     open: bool = True
+    spent: int = 0
+
+    @property
+    def limits(self) -> list[Purse]:
+        """The purses that can refuse."""
+        return [purse for purse in self.purses if purse.window.action != "alert"]
+
+    def bound(self, tokens: int) -> int:
+        """The most that is spent when what is still to come has so many tokens."""
+        return self.spent + self.need.cost(tokens)
 
     @property
     def cut(self) -> bool:
@@ -153,12 +164,12 @@ class Ledger:
         try:
             while True:
                 wanted = min(most, tokens + SLICE_TOKENS)
-                more = reservation.need.cost(wanted) - reservation.micro_usd
-                if await self._have(reservation.purses, more):
+                more = reservation.bound(wanted) - reservation.micro_usd
+                if await self._have(reservation.limits, more):
                     self._hold(reservation, more)
                     reservation.granted_tokens = wanted
                     return True
-                poorest = min(reservation.purses, key=lambda purse: purse.free)
+                poorest = min(reservation.limits, key=lambda purse: purse.free)
                 if poorest.growing >= poorest.holders:
                     reservation.stopped_by = _told(poorest)
                     return False
@@ -167,6 +178,32 @@ class Ledger:
             for purse in reservation.purses:
                 purse.growing -= 1
                 purse.waiting -= 1
+
+    async def go_on(self, reservation: Reservation, spent: int, need: Need) -> bool:
+        """Set aside what it takes to go on at another target, beside what a part has cost.
+
+        Without waiting: somebody is in the middle of an answer. Where money is short, what is
+        still to come is cut; False where even that is too much.
+
+        Args:
+            spent: micro-USD of the part that is there.
+            need: the most that what follows can cost.
+        """
+        limits = reservation.limits
+        reservation.spent += spent
+        reservation.need = need
+        reservation.max_tokens = reservation.granted_tokens = None
+        more = reservation.bound(need.max_tokens) - reservation.micro_usd
+        if limits and not await self._have(limits, more):
+            room = min(purse.free for purse in limits) + reservation.micro_usd - reservation.spent
+            tokens = need.tokens_for(room)
+            if tokens < min(FEWEST_TOKENS, need.max_tokens):
+                reservation.stopped_by = _told(min(limits, key=lambda purse: purse.free))
+                return False
+            reservation.max_tokens = reservation.granted_tokens = tokens
+            more = reservation.bound(tokens) - reservation.micro_usd
+        self._hold(reservation, more)
+        return True
 
     def settle(self, reservation: Reservation, cost_micro_usd: int) -> tuple[SpentCharge, ...]:
         """Replace a reservation by what was really spent; a second call changes nothing.
@@ -287,7 +324,7 @@ class Ledger:
 
     def _shrink(self, reservation: Reservation, tokens: int) -> int:
         """Let go of what an answer does not need yet, for those who wait."""
-        self._hold(reservation, reservation.need.cost(tokens) - reservation.micro_usd)
+        self._hold(reservation, reservation.bound(tokens) - reservation.micro_usd)
         reservation.granted_tokens = tokens
         self._changed.set()
         return tokens

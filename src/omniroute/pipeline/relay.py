@@ -9,10 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias
 
+from omniroute.chat import ChatRequest
 from omniroute.errors import OmniRouteError
 from omniroute.pipeline.exchange import ChatCall, WholeAnswer
 from omniroute.pipeline.facts import session_of
-from omniroute.pipeline.handoff import Handoff, read_summary, summary_request
+from omniroute.pipeline.handoff import Handoff, handed_over, read_summary, summary_request
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.snapshot import Snapshot
@@ -82,6 +83,12 @@ class ContextRelay:
         if found is None or found.connection == to.connection:
             return None
         return found if found.expires_at_ms > self._now_ms() else None
+
+    def heaviest(self, call: ChatCall, snapshot: Snapshot, combo: str | None) -> ChatRequest | None:
+        """The request with a summary that some account may have to read; None without one."""
+        key = self._key(call, snapshot, combo)
+        found = self._waiting.get(key) if key is not None else None
+        return None if found is None else handed_over(call.request, found)
 
     def delivered(self, books: Settlement, ask: Ask) -> None:
         """A request was answered: a summary that was read is done, and one may be due.

@@ -1,21 +1,28 @@
 """Money is set aside before anything is sent; where it is short, less is asked for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from msgspec.structs import replace as replace_fields
 
 from omniroute.catalog.prices import FREE
-from omniroute.chat import Usage
+from omniroute.chat import ChatRequest, Usage
 from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.budgets import budgets_for
 from omniroute.pipeline.estimate import need_of
+from omniroute.pipeline.ledger import Reservation
+from omniroute.pipeline.seam import with_turns
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.plan import Plan
 from omniroute.routing.sizes import input_tokens
+from omniroute.routing.targets import Candidate
 
 
-async def reserve(books: Settlement, made: Plan) -> Plan:
+async def reserve(books: Settlement, made: Plan, heaviest: ChatRequest | None = None) -> Plan:
     """Set aside the most a request can cost. Near a limit its answer is cut to what is left.
+
+    Args:
+        heaviest: the most that some target will have to read, where that is more than was asked.
 
     Returns:
         The plan, with a note where only a part of it is gone by.
@@ -35,7 +42,7 @@ async def reserve(books: Settlement, made: Plan) -> Plan:
             )
     budgets = budgets_for(call.caller, call.session, books.snapshot.budgets)
     last = [books.snapshot.price(row.provider, row.model) for row in made.standby]
-    need = need_of(call.request, [*prices, *last])
+    need = need_of(heaviest or call.request, [*prices, *last])
     try:
         held = await books.ledger.reserve(call.caller.owner, need, budgets)
     except BudgetExceeded as error:
@@ -45,13 +52,37 @@ async def reserve(books: Settlement, made: Plan) -> Plan:
         books.candidates = tuple(free)
         note = f"only what costs nothing was asked: {error}"
         books.plan = made = replace_fields(made, notes=(*made.notes, note))
-        need = need_of(call.request, [FREE])
+        need = need_of(heaviest or call.request, [FREE])
         held = await books.ledger.reserve(call.caller.owner, need, budgets)
     books.reservation = held
     call.lap("policy")
-    if held.max_tokens is not None:
-        # The upstream itself keeps to what is left.
-        most = max(1, held.max_tokens // max(1, call.request.n))
-        shorter = replace_fields(call.request, max_output_tokens=most)
-        books.call = replace(call, request=shorter, body=None)
+    _shortened(books, held)
     return made
+
+
+async def go_on(
+    books: Settlement, queue: Sequence[Candidate], said: str, spent_micro_usd: int
+) -> bool:
+    """Set aside what it takes that a target of `queue` goes on after what was `said`.
+
+    False where that is too much.
+    """
+    held = books.reservation
+    if held is None or not held.purses:
+        return True
+    prices = [books.snapshot.price(row.provider, row.model) for row in queue]
+    need = need_of(with_turns(books.call.request, said), prices)
+    if not await books.ledger.go_on(held, spent_micro_usd, need):
+        return False
+    _shortened(books, held)
+    return True
+
+
+def _shortened(books: Settlement, held: Reservation) -> None:
+    """Near a limit the upstream itself keeps to what is left."""
+    if held.max_tokens is None:
+        return
+    call = books.call
+    most = max(1, held.max_tokens // max(1, call.request.n))
+    shorter = replace_fields(call.request, max_output_tokens=most)
+    books.call = replace(call, request=shorter, body=None)

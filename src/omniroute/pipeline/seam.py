@@ -10,6 +10,7 @@ from dataclasses import replace
 import msgspec
 
 from omniroute.chat import (
+    ChatRequest,
     Dialect,
     Event,
     Failed,
@@ -167,12 +168,19 @@ def continued(call: ChatCall, text: str, to: Endpoint) -> ChatCall:
     otherwise as an earlier turn and the request to go on."""
     if not text:
         return call
-    said = Message("assistant", (Text(text.rstrip() if prefills(call, to) else text),))
-    turns: tuple[Message, ...] = (said,)
     if not prefills(call, to):
-        turns = (said, Message("user", (Text(GO_ON),)))
-    request = msgspec.structs.replace(call.request, messages=(*call.request.messages, *turns))
+        return replace(call, request=with_turns(call.request, text), body=None)
+    said = Message("assistant", (Text(text.rstrip()),))
+    request = msgspec.structs.replace(call.request, messages=(*call.request.messages, said))
     return replace(call, request=request, body=None)
+
+
+def with_turns(request: ChatRequest, text: str) -> ChatRequest:
+    """The request with `text` as a turn of the model's, and the request to go on: the most that
+    a target has to read for it."""
+    said = Message("assistant", (Text(text),))
+    more = Message("user", (Text(GO_ON),))
+    return msgspec.structs.replace(request, messages=(*request.messages, said, more))
 
 
 def prefills(call: ChatCall, to: Endpoint) -> bool:

@@ -113,9 +113,10 @@ class Settlement:
 
     def paid_in_part(
         self, attempt: int, candidate: Candidate, usage: Usage | None, tokens_seen: int
-    ) -> None:
-        """An attempt gave a part of the answer before another went on: it costs money, too."""
-        self._parts[attempt] = self._spent(candidate, usage, tokens_seen)
+    ) -> int:
+        """An attempt gave a part of the answer before another went on: what that cost."""
+        part = self._parts[attempt] = self._spent(candidate, usage, tokens_seen)
+        return part[1] or 0
 
     def _spent(
         self, candidate: Candidate, usage: Usage | None, tokens_seen: int
@@ -166,6 +167,7 @@ class Settlement:
         usage: Usage | None = None,
         tokens_seen: int = 0,
         error: str | None = None,
+        attempt: int | None = None,
     ) -> None:
         """Settle the reservation and record the request.
 
@@ -173,6 +175,7 @@ class Settlement:
             outcome: see `RouteTrace`.
             served_by: the candidate whose answer (or part of one) reached the caller.
             usage: what the upstream reported; estimated from `tokens_seen` when it did not.
+            attempt: the number of its attempt; the newest without.
         """
         if self.closed:
             return
@@ -180,12 +183,11 @@ class Settlement:
         self._lapped(served=served_by is not None)
         cost: int | None = None
         if served_by is not None:
-            usage, cost = self._parts[len(self.attempts)] = self._spent(
-                served_by, usage, tokens_seen
-            )
-            if len(self._parts) > 1:
-                costs = [part for _, part in self._parts.values()]
-                cost = None if None in costs else sum(part or 0 for part in costs)
+            number = len(self.attempts) if attempt is None else attempt
+            usage, cost = self._parts[number] = self._spent(served_by, usage, tokens_seen)
+            # A part nobody knows the price of must not hide what the others cost.
+            known = [part for _, part in self._parts.values() if part is not None]
+            cost = sum(known) if known else None
         self._fill_receipt(status, usage, cost)
         charges: tuple[SpentCharge, ...] = ()
         if self.reservation is not None:

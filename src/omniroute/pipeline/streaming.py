@@ -14,6 +14,7 @@ from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
 from omniroute.pipeline.flow import Flow
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.reserving import go_on
 from omniroute.pipeline.seam import MOST_SEAMS, Committed, continued
 from omniroute.pipeline.settlement import Settlement, head_of
 from omniroute.pipeline.walk import Walk, walk_of
@@ -72,8 +73,12 @@ class Streaming(Generic[OutT]):
     def _resume(self, walk: Walk[Begun[OutT]], seam: Committed) -> Resume[OutT]:
         """How a stream that broke off goes on: with what is left of its plan."""
 
-        async def resume(broken: Begun[OutT]) -> tuple[Endpoint, Begun[OutT]] | None:
+        async def resume(
+            broken: Begun[OutT], spent_micro_usd: int
+        ) -> tuple[Endpoint, Begun[OutT]] | None:
             if seam.seams >= MOST_SEAMS:
+                return None
+            if not await go_on(walk.books, walk.queue, seam.text, spent_micro_usd):
                 return None
             seam.seams += 1
             walk.continues_at = len(seam.text)

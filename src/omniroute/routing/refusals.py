@@ -3,7 +3,7 @@
 from omniroute.errors import BudgetExceeded, OmniRouteError, RateLimited, TargetsUnavailable
 from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.targets import Exclusion
+from omniroute.routing.targets import Branch, Exclusion
 
 _LIMITED = frozenset({"quota_policy", "quota_preflight", "quota_exhausted"}) | frozenset(
     f"{scope}_{reason}"
@@ -32,6 +32,12 @@ def refusal(made: Plan, snapshot: Snapshot) -> OmniRouteError:
     waits = [row.until_ms for row in made.excluded if row.until_ms is not None]
     retry_after_s = max(1, -(-(min(waits) - made.planned_at_ms) // 1000)) if waits else None
     reasons = {row.reason for row in made.excluded}
+    if not made.excluded and isinstance(made.survey.root, Branch) and made.strategy == "auto":
+        return TargetsUnavailable(
+            f"'{made.requested_model}' knows no model of any account. Set the defaultModel of an "
+            f"account with POST /api/providers, or ask for provider/model.",
+            code="ALL_ACCOUNTS_INACTIVE",
+        )
     if not made.excluded:
         where = f"Combo '{made.combo}'" if made.combo else f"Model '{made.requested_model}'"
         return TargetsUnavailable(

@@ -327,3 +327,38 @@ async def test_the_limits_of_all_queues_are_told(client: httpx.AsyncClient) -> N
     }
     moved = await client.post("/api/rate-limit", json={})
     assert (moved.status_code, moved.headers["location"]) == (308, "/api/rate-limits")
+
+
+async def test_operators_see_locked_models_and_what_providers_said(
+    site: OpenSite,
+) -> None:
+    async with site(REQUIRE_API_KEY="true") as gateway:
+        gateway.engine.health.takes_tools("openai", 64)
+        failure = Failure(cause="status", status=404)
+        gateway.engine.health.failed("openai", "a", "m", failure, classify(failure))
+        async with gateway.as_peer() as client:
+            seen = (await client.get("/api/monitoring/health")).json()
+        async with gateway.as_peer(ELSEWHERE) as stranger:
+            hidden = (await stranger.get("/api/monitoring/health")).json()
+    assert [(row["provider"], row["model"]) for row in seen["lockouts"]] == [("openai", "m")]
+    assert seen["learnedLimits"] == {"openai": {"maxTools": 64}}
+    assert seen["dedup"] == {"inflightRequests": 0}
+    assert (hidden["lockouts"], hidden["learnedLimits"]) == ([], {})
+
+
+async def test_auto_without_any_model_says_what_to_do(site: OpenSite) -> None:
+    node = {
+        "type": "openai-compatible",
+        "name": "mine",
+        "prefix": "mine",
+        "apiType": "chat",
+        "baseUrl": "http://127.0.0.1:9/v1",
+    }
+    body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+    async with site() as gateway, gateway.as_peer() as client:
+        made = (await client.post("/api/provider-nodes", json=node)).json()["node"]
+        account = {"provider": made["id"], "name": "a", "apiKey": "k"}
+        (await client.post("/api/providers", json=account)).raise_for_status()
+        answer = await client.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ALL_ACCOUNTS_INACTIVE")
+    assert "defaultModel" in answer.json()["error"]["message"]

@@ -9,6 +9,7 @@ import pytest
 from tests.omniroute.conftest import Answer, Bench, Build, chat_call
 from tests.support.builders import account, combo, node, snapshot
 
+from omniroute.catalog.overrides import StatedPrice
 from omniroute.chat import (
     ChatReply,
     ChatRequest,
@@ -21,10 +22,12 @@ from omniroute.chat import (
     collect,
 )
 from omniroute.dialects import CODECS
+from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.seam import GO_ON
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
+from omniroute.storage.records import BudgetRow
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +252,55 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
     """A message with its text as text."""
     content = row["content"]
     return {**row, "content": content if isinstance(content, str) else content[0]["text"]}
+
+
+def priced(limit_micro_usd: int) -> Snapshot:
+    """A dollar per million tokens read, two per million written, everywhere; a budget."""
+    price = {"x": StatedPrice(input=1, output=2), "y": StatedPrice(input=1, output=2)}
+    row = BudgetRow(scope_kind="key", scope_id="key-1", total_micro_usd=limit_micro_usd)
+    return msgspec.structs.replace(
+        ON,
+        stated_prices={"one-one": price, "two-two": price},
+        budgets={("key", "key-1"): row},
+    )
+
+
+async def test_both_parts_of_a_continued_answer_are_paid_for(bench: Build) -> None:
+    made = bench(priced(10_000_000), Cut(4, tool=False))
+    reply, _ = await told(made, Dialect.OPENAI_CHAT, tool=False)
+    assert reply.text == STORY
+    parts = [row.cost_micro_usd for row in made.records[0].usage]
+    assert len(parts) == 2
+    assert None not in parts
+    (charge,) = made.records[0].charges
+    assert charge.micro_usd == sum(part or 0 for part in parts)
+
+
+async def test_a_part_without_a_price_does_not_hide_what_the_other_cost(bench: Build) -> None:
+    there = priced(10_000_000)
+    prices = {"two-two": there.stated_prices["two-two"]}
+    made = bench(msgspec.structs.replace(there, stated_prices=prices), Cut(4, tool=False))
+    await told(made, Dialect.OPENAI_CHAT, tool=False)
+    first, second = (row.cost_micro_usd for row in made.records[0].usage)
+    assert first is None
+    (charge,) = made.records[0].charges
+    assert charge.micro_usd == second
+
+
+@pytest.mark.parametrize("limit", range(40, 400, 15))
+async def test_a_budget_is_not_passed_by_going_on(bench: Build, limit: int) -> None:
+    made = bench(priced(limit), Cut(4, tool=False))
+    try:
+        answer = await made.pipeline.stream_bytes(asking(Dialect.OPENAI_CHAT, tool=False))
+    except BudgetExceeded:
+        assert limit < 150
+        return
+    body = b"".join([output async for output in answer.outputs])
+    outcome = trace(made).outcome
+    assert outcome in ("completed", "cut", "stopped")
+    assert (outcome == "cut") == (b'"error"' in body)
+    spent = sum(charge.micro_usd for record in made.records for charge in record.charges)
+    assert 0 < spent <= limit
+    assert made.ledger.open_reservations == 0
+    if limit > 350:
+        assert outcome == "completed"

@@ -248,6 +248,33 @@ def test_what_costs_nothing_is_always_let_in() -> None:
     run(work)
 
 
+def test_who_goes_on_at_another_target_pays_for_both_parts() -> None:
+    async def work() -> None:
+        ledger = Ledger(lambda: NOW_MS)
+        held = await ledger.reserve("k", need(10, 50), [budget(200)])
+        assert held.micro_usd == 60
+        assert await ledger.go_on(held, 30, need(40, 50))
+        assert (held.micro_usd, held.cut) == (30 + 40 + 50, False)
+        assert await ledger.go_on(held, 70, need(50, 50)), "the second part cost 70"
+        assert (held.micro_usd, held.max_tokens) == (200, None), "it just fits"
+        assert not await ledger.go_on(held, 60, need(50, 50)), "160 are gone, 50 are for reading"
+        assert ledger.settle(held, 160)[0].micro_usd == 160
+
+    asyncio.run(work())
+
+
+def test_an_alert_that_is_over_its_limit_does_not_stop_an_answer() -> None:
+    async def work() -> None:
+        ledger = Ledger(lambda: NOW_MS)
+        told = Budget(scope=Scope("session", "s"), total=1, action="alert")
+        held = await ledger.reserve("k", need(0, 300), [budget(100), told])
+        assert (held.cut, held.max_tokens) == (True, 100)
+        assert await ledger.grow(held, 90)
+        assert ledger.settle(held, 90)
+
+    asyncio.run(work())
+
+
 def test_an_alert_lets_everything_pass_and_counts_it() -> None:
     async def work() -> None:
         store = Store()
@@ -393,6 +420,30 @@ class LedgerMachine(RuleBasedStateMachine):
         held = self.loop.run_until_complete(work())
         return None if held is None else (name, held)
 
+    @rule(
+        row=reservations,
+        share=st.floats(0, 1),
+        reading=st.integers(0, 300),
+        tokens=st.integers(1, 900),
+    )
+    def break_off_and_go_on(
+        self, row: tuple[str, Reservation] | None, share: float, reading: int, tokens: int
+    ) -> None:
+        if row is None or not row[1].open:
+            return
+        name, held = row
+        known = held.granted_tokens or held.need.max_tokens
+        part = int(held.need.cost(known) * share)
+        before = held.micro_usd
+        work = self.ledgers[name].go_on(held, part, need(reading, tokens))
+        if not self.loop.run_until_complete(work):
+            assert held.micro_usd == before, "nothing more was set aside"
+            assert held.stopped_by
+            charges = self.ledgers[name].settle(held, held.spent)
+            if held.purses:
+                self.undrained.append(charges)
+                self.spent += held.spent
+
     @rule(row=reservations, share=st.floats(0, 1))
     def settle(self, row: tuple[str, Reservation] | None, share: float) -> None:
         if row is None:
@@ -401,7 +452,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not held.open:
             return
         tokens = held.granted_tokens or held.max_tokens or held.need.max_tokens
-        cost = int(held.need.cost(tokens) * share)
+        cost = held.spent + int(held.need.cost(tokens) * share)
         charges = self.ledgers[name].settle(held, cost)
         if held.purses:
             self.undrained.append(charges)
