@@ -200,7 +200,8 @@ class EventFlow:
 
     @property
     def finished(self) -> bool:
-        return self._decoder.finished or self._reason_seen
+        # An end that follows an error is the end of the error, not of an answer.
+        return self._reason_seen or (self._decoder.finished and self.failure is None)
 
     @property
     def done(self) -> bool:

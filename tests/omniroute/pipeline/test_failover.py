@@ -94,8 +94,9 @@ class Cut:
             pieces: list[bytes | Exception] = list(story(WORDS, tool=self.tool)[: self.after])
             if self.how == "drop":
                 pieces.append(TransportFailed("broken", "the peer hung up"))
-            elif self.how == "error":
-                pieces.append(b'data: {"error":{"message":"overloaded","code":503}}\n\n')
+            elif self.how.startswith("error"):
+                end = DONE if self.how == "error and end" else b""
+                pieces.append(b'data: {"error":{"message":"overloaded","code":503}}\n\n' + end)
             return Answer(pieces=pieces)
         words = list(WORDS) if self.repeats else rest_of(request)
         return Answer(pieces=story(words, tool=self.tool))
@@ -124,7 +125,7 @@ async def told(bench: Bench, dialect: Dialect, *, tool: bool) -> tuple[ChatReply
     return reply, body
 
 
-@pytest.mark.parametrize("how", ["drop", "end", "error"])
+@pytest.mark.parametrize("how", ["drop", "end", "error", "error and end"])
 @pytest.mark.parametrize("tool", [False, True], ids=["text", "tool call"])
 @pytest.mark.parametrize("dialect", CLIENTS)
 async def test_a_cut_at_every_event_ends_in_one_complete_message(
