@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types.internal_types import PathParameterDefinition
@@ -51,6 +51,16 @@ from omniroute.operations.price_keeper import PriceKeeper
 log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
+
+
+class JsonRequest(AnyRequest):
+    """A request whose unreadable body is its author's fault, whatever makes it unreadable."""
+
+    async def json(self) -> Any:
+        try:
+            return await super().json()
+        except (ValueError, RecursionError) as error:  # not UTF-8; nested too deep
+            raise SerializationException("not JSON") from error
 
 
 def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Litestar:
@@ -106,6 +116,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             "operator": Provide(operator),
             "viewer": Provide(viewer),
         },
+        request_class=JsonRequest,
         exception_handlers={Exception: on_error},
         openapi_config=OpenAPIConfig(
             title="OmniRoute",

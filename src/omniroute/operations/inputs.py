@@ -21,7 +21,7 @@ def decode_input(kind: type[InputT], body: bytes) -> InputT:
     """
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationFailed([("body", "is not valid JSON")]) from error
     return convert_input(kind, value)
 

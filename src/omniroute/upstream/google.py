@@ -47,7 +47,7 @@ def service_account(key_file: str) -> ServiceAccount:
     """
     try:
         return msgspec.json.decode(key_file, type=ServiceAccount)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise InvalidRequest(
             "The account's key must be the JSON key file of a Google service account."
         ) from error
@@ -125,6 +125,6 @@ class GoogleTokens:
             )
         try:
             given = msgspec.json.decode(body, type=_Token)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             raise TransportFailed("broken", "Google's answer held no token") from error
         return given.access_token, given.expires_in

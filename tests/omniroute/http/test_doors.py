@@ -52,7 +52,29 @@ async def test_every_route_is_in_a_class_and_answers_whoever_may_ask(site: OpenS
     assert seen == {"PUBLIC", "CLIENT_API", "MANAGEMENT"}
 
 
-@pytest.mark.parametrize("body", [b"{}", b"{", b""], ids=["empty", "malformed", "none"])
+UNREADABLE = {
+    "malformed": b"{",
+    "not UTF-8": b'{"name": "\xed\xa0\x80"}',
+    "nested beyond reason": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_body_nobody_can_read_is_its_senders_fault_on_every_route(
+    site: OpenSite, body: bytes
+) -> None:
+    async with site() as gateway, gateway.as_peer() as client:
+        for method, path in routes(app_of(gateway)):
+            if method in ("POST", "PUT", "PATCH"):
+                response = await client.request(
+                    method, path, content=body, headers={"content-type": "application/json"}
+                )
+                assert response.status_code < 500, (method, path, response.text)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"", *UNREADABLE.values()], ids=["empty", "none", *UNREADABLE]
+)
 async def test_strangers_see_the_same_401_on_every_management_route(
     site: OpenSite, body: bytes
 ) -> None:

@@ -55,7 +55,7 @@ def test_the_broken_field_is_named(value: Any, problem: tuple[str, str]) -> None
     assert failed.value.problems == (problem,)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"name": NaN}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"name": NaN}', b"[" * 100_000])
 def test_what_is_no_json_is_the_bodys_fault(body: bytes) -> None:
     with pytest.raises(ValidationFailed) as failed:
         decode_input(Outer, body)
