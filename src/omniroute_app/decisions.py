@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from omniroute.errors import InvalidRequest
+from omniroute.errors import InvalidRequest, NotFound
 
 Say = Callable[[str], None]
 
@@ -34,7 +34,9 @@ class Asking:
     def explain(self, request_id: str) -> None:
         """Why a request went where it went."""
         found = self._ask("GET", f"/api/routes/{request_id}")
-        self._print(found, lambda: found.get("text") or found.get("note") or "")
+        if not found.get("text"):  # to agents that is an answer, to scripts a failure
+            raise NotFound(found["note"])
+        self._print(found, lambda: found["text"])
 
     def replay(self, request_id: str, against: str) -> None:
         """A past request planned again; with a file of changes, under those."""

@@ -63,6 +63,8 @@ def test_decisions_on_the_terminal(gateway: Gateway, tmp_path: Path) -> None:
     assert "1  demo/echo  account demo  $0.000000" in said("simulate", "demo/echo", "--seed", "4")
     assert json.loads(said("simulate", "demo/echo", "--seed", "4", "--json"))["seed"] == 4
     assert "Outcome: completed" in said("explain", request_id)
+    unknown = omniroute("route", "explain", "nonsense", "--url", gateway.url)
+    assert (unknown.returncode, "No request with this id" in unknown.stderr) == (2, True)
     assert "bit for bit" in said("replay", request_id)
     assert "bit for bit" in said("replay", request_id, "--against", "current")
     changes = tmp_path / "changes.json"
