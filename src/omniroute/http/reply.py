@@ -168,7 +168,7 @@ class ChatResponse(ASGIResponse):
             client=self._client,
             body=self._request_body,
             headers=headers,
-            pinned_connection=headers.get("x-omniroute-connection"),
+            pinned_connection=headers.get("x-omniroute-connection") or None,
             path=scope["path"],
             deadline_ms=deadline_ms(headers, engine.now_ms()),
             watch=watch,

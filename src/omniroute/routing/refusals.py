@@ -1,6 +1,12 @@
 """Why a plan that holds nothing cannot be tried, and when that changes."""
 
-from omniroute.errors import BudgetExceeded, OmniRouteError, RateLimited, TargetsUnavailable
+from omniroute.errors import (
+    BudgetExceeded,
+    InvalidRequest,
+    OmniRouteError,
+    RateLimited,
+    TargetsUnavailable,
+)
 from omniroute.routing.plan import Plan
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Branch, Exclusion
@@ -43,6 +49,13 @@ def refusal(made: Plan, snapshot: Snapshot) -> OmniRouteError:
         return TargetsUnavailable(
             f"{where} has no target with an active account. Add one with POST /api/providers.",
             code="ALL_ACCOUNTS_INACTIVE",
+        )
+    if reasons == {"another_connection_is_pinned"}:  # coming back would not help
+        return InvalidRequest(
+            f"The connection this request pins (x-omniroute-connection) is none for "
+            f"'{made.requested_model}'. GET /api/providers lists them; without the header any "
+            f"connection may answer.",
+            param="x-omniroute-connection",
         )
     if "over_budget_cap" in reasons:
         return BudgetExceeded(

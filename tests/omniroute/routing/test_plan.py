@@ -9,6 +9,7 @@ from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.errors import (
     AmbiguousModel,
     Forbidden,
+    InvalidRequest,
     NoCredentials,
     RateLimited,
     TargetsUnavailable,
@@ -343,6 +344,13 @@ def test_a_refusal_for_several_reasons_names_them_all() -> None:
         "Nothing can answer 'both' right now (one-one account 'a': cooldown rate limited; "
         "one-one account 'b': cooldown rate limited; two-two account 'c': provider circuit open)."
     )
+
+
+def test_a_pin_to_nowhere_is_a_mistake_of_the_caller() -> None:
+    error = refusal(made("one/x", pinned_connection="gone"), WORLD)
+    assert (type(error), error.param) == (InvalidRequest, "x-omniroute-connection")
+    cooling = HealthView(NOW_MS, cooldowns={"a": COOLING})
+    assert made("one/x", cooling, pinned_connection="a").candidates
 
 
 def test_refusals_say_when_to_come_back() -> None:
