@@ -12,8 +12,8 @@ from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
 from omniroute.operations import chat
 from omniroute.operations.inputs import convert_input
+from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
-from omniroute.pipeline.session_ids import session_id_of
 from omniroute.routing.sizes import input_tokens
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import Forbidden, OmniRouteError
-from omniroute.pipeline.admission import bearer
+from omniroute.pipeline.callers.admission import bearer
 from omniroute_mcp.server import CALLER
 
 ENTRY_SCOPES = frozenset({"mcp", "manage", "admin", "*"})

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from omniroute.catalog.fitness import Fitness
-from omniroute.pipeline.admission import Admission
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
+from omniroute.pipeline.accounts.quota_watch import QuotaWatch
+from omniroute.pipeline.callers.admission import Admission
+from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
-from omniroute.pipeline.ledger import Ledger
-from omniroute.pipeline.quota_desk import QuotaDesk
-from omniroute.pipeline.quota_watch import QuotaWatch
-from omniroute.pipeline.sessions import Sessions
+from omniroute.pipeline.money.ledger import Ledger
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.policy import Policy

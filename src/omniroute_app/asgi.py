@@ -16,7 +16,7 @@ from omniroute.engine import Engine
 from omniroute.http.access import Access, headers_of
 from omniroute.http.app import build_http
 from omniroute.http.edge import Cors, Edge
-from omniroute.pipeline.admission import RUN_HEADER, bearer
+from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_agents import SKILLS

@@ -12,35 +12,35 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
-from omniroute.pipeline.admission import Admission
-from omniroute.pipeline.answers import Answers
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
+from omniroute.pipeline.accounts.quota_question import Asking
+from omniroute.pipeline.accounts.quota_watch import QuotaWatch
+from omniroute.pipeline.accounts.slots import Turnstiles
 from omniroute.pipeline.attempt import Limits
+from omniroute.pipeline.callers.admission import Admission
+from omniroute.pipeline.callers.key_policy import default_rules
+from omniroute.pipeline.callers.key_uses import KeyUses
+from omniroute.pipeline.callers.rates import Rates
+from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.entrance import Entrance
-from omniroute.pipeline.handoff_table import HandoffTable
-from omniroute.pipeline.health_keeper import HealthKeeper
-from omniroute.pipeline.idempotency import Idempotency
-from omniroute.pipeline.key_policy import default_rules
-from omniroute.pipeline.key_uses import KeyUses
-from omniroute.pipeline.ledger import Ledger
-from omniroute.pipeline.live_keepers import (
+from omniroute.pipeline.handoffs.handoff_table import HandoffTable
+from omniroute.pipeline.handoffs.relay import ContextRelay
+from omniroute.pipeline.keepers.health_keeper import HealthKeeper
+from omniroute.pipeline.keepers.live_keepers import (
     AffinityKeeper,
     KeyUseKeeper,
     PinKeeper,
     RotationKeeper,
     SessionKeeper,
 )
+from omniroute.pipeline.money.ledger import Ledger
 from omniroute.pipeline.planning import Patience
-from omniroute.pipeline.quota_desk import QuotaDesk
-from omniroute.pipeline.quota_question import Asking
-from omniroute.pipeline.quota_watch import QuotaWatch
-from omniroute.pipeline.rates import Rates
-from omniroute.pipeline.recall import Recall
-from omniroute.pipeline.relay import ContextRelay
-from omniroute.pipeline.response_cache import CacheLimits, ResponseCache
-from omniroute.pipeline.sessions import Sessions
-from omniroute.pipeline.sharing import Sharing
-from omniroute.pipeline.slots import Turnstiles
+from omniroute.pipeline.reuse.answers import Answers
+from omniroute.pipeline.reuse.idempotency import Idempotency
+from omniroute.pipeline.reuse.recall import Recall
+from omniroute.pipeline.reuse.response_cache import CacheLimits, ResponseCache
+from omniroute.pipeline.reuse.sharing import Sharing
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.health import Health
 from omniroute.routing.live import Live

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from omniroute.caller import Caller, run_named
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
 from omniroute.http.paths import OLLAMA_PATHS
-from omniroute.pipeline.admission import RUN_HEADER, Admission, bearer
+from omniroute.pipeline.callers.admission import RUN_HEADER, Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
 RouteClass: TypeAlias = Literal["PUBLIC", "CLIENT_API", "MANAGEMENT"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from omniroute.pipeline.purse import Purse
+from omniroute.pipeline.money.purse import Purse
 
 
 def budget_headers(purses: Iterable[Purse], now_ms: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import delete, get, post
 from omniroute.operations import budgets
 from omniroute.operations.budgets import BudgetLimits, BudgetSummary, ScopeBudgetInput
-from omniroute.pipeline.budgets import ScopeKind
+from omniroute.pipeline.money.budgets import ScopeKind
 
 
 class KeyBudgets(Struct, frozen=True):

@@ -22,8 +22,8 @@ from omniroute.http.errors import error_facts, internal_facts, retry_headers, st
 from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
 from omniroute.http.keepalive import Keepalive, Progress, wants_progress
 from omniroute.operations import chat
+from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
-from omniroute.pipeline.session_ids import session_id_of
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from omniroute.http.dependencies import Client, TheEngine
 from omniroute.operations import chat
 from omniroute.operations.inputs import decode_input
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.token_count import TokenCount, estimated
+from omniroute.pipeline.tokens.token_count import TokenCount, estimated
 
 NO_MODEL = "any"
 

@@ -7,8 +7,8 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, ValidationFailed
-from omniroute.pipeline.budgets import Budget, ScopeKind, bounds, budget_of
-from omniroute.pipeline.purse import Purse
+from omniroute.pipeline.money.budgets import Budget, ScopeKind, bounds, budget_of
+from omniroute.pipeline.money.purse import Purse
 from omniroute.storage.records import BudgetRow
 
 MICRO = 1_000_000

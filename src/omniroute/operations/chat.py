@@ -8,9 +8,9 @@ from omniroute.caller import Caller
 from omniroute.chat import ChatRequest, Event, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
+from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, ReplyHead, StreamAnswer, WholeAnswer
-from omniroute.pipeline.session_ids import session_id_of
-from omniroute.pipeline.token_count import TokenCount
+from omniroute.pipeline.tokens.token_count import TokenCount
 
 
 async def complete(engine: Engine, call: ChatCall) -> WholeAnswer:

@@ -11,7 +11,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, OmniRouteError, UpstreamFailed, ValidationFailed
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.signature import BYPASS
+from omniroute.pipeline.reuse.signature import BYPASS
 from omniroute.routing.survey import leaves, survey
 from omniroute.routing.targets import Leaf, RouteFacts
 

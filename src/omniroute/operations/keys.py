@@ -16,7 +16,7 @@ from omniroute.operations.key_inputs import (
     fields_of,
     require_grantable,
 )
-from omniroute.pipeline.admission import OPERATOR_SCOPES
+from omniroute.pipeline.callers.admission import OPERATOR_SCOPES
 from omniroute.storage.database import Work
 from omniroute.storage.records import AccessSchedule, ApiKey
 

@@ -7,8 +7,8 @@ from omniroute.catalog.prices import Price
 from omniroute.chat import ChatRequest, Usage
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.pipeline.estimate import DEFAULT_OUTPUT_TOKENS
 from omniroute.pipeline.exchange import ChatCall
+from omniroute.pipeline.money.estimate import DEFAULT_OUTPUT_TOKENS
 from omniroute.routing.plan import Plan
 from omniroute.routing.refusals import refusal
 from omniroute.routing.survey import leaves

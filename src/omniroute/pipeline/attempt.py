@@ -10,11 +10,11 @@ from omniroute.chat import ChatReply, Event, Failed, collect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import MalformedReply
 from omniroute.errors import InvalidRequest
+from omniroute.pipeline.accounts.slots import Busy
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.flow import Flow, Reading
 from omniroute.pipeline.outbound import Endpoint, authorized, outbound, self_contained
-from omniroute.pipeline.readiness import readiness_s
-from omniroute.pipeline.slots import Busy
+from omniroute.pipeline.streams.flow import Flow, Reading
+from omniroute.pipeline.streams.readiness import readiness_s
 from omniroute.routing.retry_hints import retry_after_ms
 from omniroute.routing.verdicts import Cause, Failure
 from omniroute.upstream.aws.event_stream import EventStreamToSse

@@ -16,7 +16,9 @@ from omniroute.errors import (
     OmniRouteError,
     UpstreamFailed,
 )
-from omniroute.pipeline.answers import Answers, Source, Tape
+from omniroute.pipeline.accounts.key_ring import KeyRing
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
+from omniroute.pipeline.accounts.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.attempt import (
     Limits,
     fetch_whole,
@@ -31,23 +33,21 @@ from omniroute.pipeline.exchange import (
     WholeAnswer,
     spoken,
 )
-from omniroute.pipeline.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
-from omniroute.pipeline.key_ring import KeyRing
-from omniroute.pipeline.ledger import Ledger
+from omniroute.pipeline.handoffs.relay import ContextRelay
+from omniroute.pipeline.money.ledger import Ledger
+from omniroute.pipeline.money.reserving import reserve
 from omniroute.pipeline.outbound import Endpoint, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning, directed
 from omniroute.pipeline.preparing import prepared
-from omniroute.pipeline.quota_desk import QuotaDesk
-from omniroute.pipeline.recall import Recall, Remembering
-from omniroute.pipeline.relay import ContextRelay
-from omniroute.pipeline.reserving import reserve
-from omniroute.pipeline.response_cache import Kept
-from omniroute.pipeline.seam import Committed, SeamedFlow
+from omniroute.pipeline.reuse.answers import Answers, Source, Tape
+from omniroute.pipeline.reuse.recall import Recall, Remembering
+from omniroute.pipeline.reuse.response_cache import Kept
 from omniroute.pipeline.settlement import Record, Settlement, head_of
-from omniroute.pipeline.slots import ComboSlots, Turnstiles
-from omniroute.pipeline.streaming import FlowFor, Streaming
+from omniroute.pipeline.streams.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
+from omniroute.pipeline.streams.seam import Committed, SeamedFlow
+from omniroute.pipeline.streams.streaming import FlowFor, Streaming
 from omniroute.pipeline.telemetry import Telemetry
-from omniroute.pipeline.token_count import TokenCount, count_at, estimated
+from omniroute.pipeline.tokens.token_count import TokenCount, count_at, estimated
 from omniroute.pipeline.walk import walk_of
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan

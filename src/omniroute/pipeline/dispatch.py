@@ -9,14 +9,14 @@ from typing import TypeVar
 from msgspec.structs import replace as replace_fields
 
 from omniroute.dialects.left_behind import without_state
+from omniroute.pipeline.accounts.key_ring import KeyRing, is_refused_key
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.failures import no_answer
 from omniroute.pipeline.fitting import fitted
-from omniroute.pipeline.key_ring import KeyRing, is_refused_key
+from omniroute.pipeline.handoffs.relay import ContextRelay
 from omniroute.pipeline.last_resorts import instead_of
 from omniroute.pipeline.outbound import Endpoint
-from omniroute.pipeline.relay import ContextRelay
 from omniroute.pipeline.settlement import Settlement
 from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from omniroute.errors import Forbidden, OmniRouteError, RateLimited
-from omniroute.pipeline.budgets import budgets_for
+from omniroute.pipeline.callers.rates import Counted, Rates
+from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer, WholeAnswer
-from omniroute.pipeline.ledger import Ledger
-from omniroute.pipeline.purse import Purse
-from omniroute.pipeline.rates import Counted, Rates
-from omniroute.pipeline.sessions import Sessions
+from omniroute.pipeline.money.budgets import budgets_for
+from omniroute.pipeline.money.ledger import Ledger
+from omniroute.pipeline.money.purse import Purse
 from omniroute.routing.snapshot import Snapshot
 
 AnswerT = TypeVar("AnswerT", WholeAnswer, StreamAnswer)  # type: ignore[type-arg]

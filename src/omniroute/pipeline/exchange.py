@@ -10,7 +10,7 @@ from omniroute.chat import ChatReply, ChatRequest, Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.carried import holds_foreign
 from omniroute.dialects.codec import ClientCodec
-from omniroute.pipeline.purse import Purse
+from omniroute.pipeline.money.purse import Purse
 from omniroute.pipeline.telemetry import Phase, Stopwatch
 from omniroute.routing.plan import Plan
 from omniroute.routing.targets import Candidate

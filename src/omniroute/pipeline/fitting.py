@@ -6,7 +6,7 @@ from msgspec.structs import replace as replace_fields
 
 from omniroute.chat import Tool
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.handoff import Handoff, handed_over
+from omniroute.pipeline.handoffs.handoff import Handoff, handed_over
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import Change
 

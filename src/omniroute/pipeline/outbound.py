@@ -9,9 +9,9 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.adaptation import adapted
 from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.raw_json import raw, raw_object
+from omniroute.pipeline.accounts.slots import Turnstile
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
-from omniroute.pipeline.slots import Turnstile
 from omniroute.routing.snapshot import endpoint
 from omniroute.routing.targets import Candidate
 from omniroute.storage.records import Connection

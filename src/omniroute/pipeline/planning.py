@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from msgspec.structs import replace as replace_fields
 
 from omniroute.errors import Forbidden, InvalidRequest
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.facts import facts_of
-from omniroute.pipeline.quota_desk import QuotaDesk
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.live import Live
 from omniroute.routing.plan import Plan, plan

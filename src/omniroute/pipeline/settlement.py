@@ -12,9 +12,9 @@ from omniroute.chat import Usage
 from omniroute.dialects.left_behind import left_behind
 from omniroute.errors import OmniRouteError, UpstreamFailed
 from omniroute.pipeline.call_record import call_row
-from omniroute.pipeline.estimate import need_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
-from omniroute.pipeline.ledger import Ledger, Reservation
+from omniroute.pipeline.money.estimate import need_of
+from omniroute.pipeline.money.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.plan import Plan

@@ -19,7 +19,7 @@ from omniroute.dialects.codec import Codec, TargetFacts
 from omniroute.dialects.sse import split
 from omniroute.dialects.think_tags import without_tags
 from omniroute.errors import InvalidRequest
-from omniroute.pipeline.flow import failed_facts
+from omniroute.pipeline.streams.flow import failed_facts
 
 HERE = Path(__file__).parent
 ROWS = {file.stem: json.loads(file.read_bytes()) for file in sorted(HERE.glob("golden/*.json"))}

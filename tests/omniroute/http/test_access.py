@@ -15,7 +15,7 @@ from omniroute.http.access import (
     route_class,
 )
 from omniroute.http.paths import canonical_path
-from omniroute.pipeline.admission import Admission
+from omniroute.pipeline.callers.admission import Admission
 from omniroute.storage.records import ApiKey
 
 CLASSES: dict[str, tuple[str, str, RouteClass]] = {

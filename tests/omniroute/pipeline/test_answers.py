@@ -30,9 +30,9 @@ from omniroute.chat import (
 from omniroute.dialects import CODECS
 from omniroute.errors import IdempotencyMismatch, OmniRouteError
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.response_cache import CacheLimits, Kept, ResponseCache
-from omniroute.pipeline.sharing import Sharing
-from omniroute.pipeline.signature import keepable, signature
+from omniroute.pipeline.reuse.response_cache import CacheLimits, Kept, ResponseCache
+from omniroute.pipeline.reuse.sharing import Sharing
+from omniroute.pipeline.reuse.signature import keepable, signature
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import RouteTrace
 from omniroute.upstream.send import OutboundRequest

@@ -14,7 +14,7 @@ from tests.support.builders import account, combo, snapshot
 from omniroute.chat import Dialect, collect
 from omniroute.dialects import CODECS
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.ledger import SLICE_TOKENS, Ledger
+from omniroute.pipeline.money.ledger import SLICE_TOKENS, Ledger
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
 from omniroute.storage.records import BudgetRow

@@ -26,7 +26,7 @@ from omniroute.chat import (
     ToolResult,
     Usage,
 )
-from omniroute.pipeline.estimate import (
+from omniroute.pipeline.money.estimate import (
     DEFAULT_OUTPUT_TOKENS,
     input_tokens_bound,
     need_of,

@@ -24,7 +24,7 @@ from omniroute.chat import (
 from omniroute.dialects import CODECS
 from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.seam import GO_ON
+from omniroute.pipeline.streams.seam import GO_ON
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
 from omniroute.storage.records import BudgetRow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.pipeline.health_keeper import HealthKeeper, as_rows, from_rows
+from omniroute.pipeline.keepers.health_keeper import HealthKeeper, as_rows, from_rows
 from omniroute.routing.health import Health, HealthView
 from omniroute.routing.verdicts import Failure, classify
 from omniroute.storage.database import Database

@@ -7,7 +7,7 @@ import pytest
 from omniroute.caller import RateRule
 from omniroute.clock import from_iso
 from omniroute.errors import Forbidden
-from omniroute.pipeline.key_policy import (
+from omniroute.pipeline.callers.key_policy import (
     address_allowed,
     default_rules,
     in_schedule,

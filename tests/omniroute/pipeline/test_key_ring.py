@@ -8,7 +8,7 @@ from tests.omniroute.conftest import Answer, Bench, Build, chat_call
 from tests.support.builders import account, node, snapshot
 
 from omniroute.errors import OmniRouteError, UpstreamFailed
-from omniroute.pipeline.key_ring import KeyRing
+from omniroute.pipeline.accounts.key_ring import KeyRing
 from omniroute.routing.trace import RouteTrace
 from omniroute.storage.records import Connection
 from omniroute.upstream.send import OutboundRequest

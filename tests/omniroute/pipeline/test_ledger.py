@@ -11,8 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from omniroute.caller import Caller
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.budgets import Budget, Period, Scope, bounds, budgets_for, windows_of
-from omniroute.pipeline.ledger import FEWEST_TOKENS, SLICE_TOKENS, Ledger, Need, Reservation
+from omniroute.pipeline.money.budgets import Budget, Period, Scope, bounds, budgets_for, windows_of
+from omniroute.pipeline.money.ledger import FEWEST_TOKENS, SLICE_TOKENS, Ledger, Need, Reservation
 from omniroute.storage.records import BudgetRow, SpentCharge, WindowKey, WindowStanding
 
 NOW_MS = 1_700_000_000_000  # Tuesday 2023-11-14 22:13:20 UTC

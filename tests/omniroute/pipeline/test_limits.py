@@ -11,8 +11,8 @@ from tests.support.builders import account, combo, node, snapshot
 
 from omniroute.chat import ChatRequest, Message, Text, Tool
 from omniroute.errors import RateLimited, UpstreamFailed
-from omniroute.pipeline import slots
-from omniroute.pipeline.readiness import readiness_s
+from omniroute.pipeline.accounts import slots
+from omniroute.pipeline.streams.readiness import readiness_s
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

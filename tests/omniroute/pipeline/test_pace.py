@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from omniroute.pipeline.pace import MINUTE_MS, Pace
+from omniroute.pipeline.accounts.pace import MINUTE_MS, Pace
 
 
 class PaceMachine(RuleBasedStateMachine):

@@ -13,8 +13,8 @@ from tests.support.builders import account, node, snapshot
 
 from omniroute.catalog.quota_report import QuotaReport
 from omniroute.errors import InvalidRequest, NotFound, OmniRouteError, RateLimited, UpstreamFailed
-from omniroute.pipeline.quota_desk import QuotaDesk
-from omniroute.pipeline.quota_watch import QuotaWatch
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
+from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.routing.policy import Policy
 from omniroute.routing.quota_monitor import ALERT_PAUSE_MS, IDLE_AFTER_MS, Monitor, judged
 from omniroute.routing.quotas import FRESH_MS, PREFLIGHT_MS, Standing

@@ -12,7 +12,7 @@ from omniroute.caller import Caller
 from omniroute.chat import ChatRequest, Dialect, Message, Reasoning, Text, ToolCall, ToolResult
 from omniroute.dialects import CODECS
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.recall import KEPT_FOR_MS, MAX_CALLS, Recall
+from omniroute.pipeline.reuse.recall import KEPT_FOR_MS, MAX_CALLS, Recall
 from omniroute.routing.trace import RouteTrace
 from omniroute.upstream.send import OutboundRequest
 

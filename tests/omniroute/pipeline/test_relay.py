@@ -14,15 +14,15 @@ from omniroute.caller import Caller, RateRule
 from omniroute.chat import ChatRequest, Image, Message, Text, ToolCall, ToolResult
 from omniroute.errors import RateLimited
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.handoff import (
+from omniroute.pipeline.handoffs.handoff import (
     Handoff,
     Summary,
     handed_over,
     read_summary,
     summary_request,
 )
-from omniroute.pipeline.handoff_table import HandoffTable
-from omniroute.pipeline.relay import KEPT_FOR_MS
+from omniroute.pipeline.handoffs.handoff_table import HandoffTable
+from omniroute.pipeline.handoffs.relay import KEPT_FOR_MS
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.database import Database
 from omniroute.storage.secret_box import SecretBox

@@ -8,8 +8,8 @@ import pytest
 from omniroute.caller import Caller, run_named
 from omniroute.chat import ChatRequest, Message, Text, Tool
 from omniroute.errors import RateLimited
-from omniroute.pipeline.session_ids import fingerprint, session_id_of
-from omniroute.pipeline.sessions import LIMIT_CODE, TTL_MS, Sessions
+from omniroute.pipeline.callers.session_ids import fingerprint, session_id_of
+from omniroute.pipeline.callers.sessions import LIMIT_CODE, TTL_MS, Sessions
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.support.builders import account, node, snapshot
 
-from omniroute.pipeline.slots import LONGEST_LINE, Busy, Slots, Turnstiles
+from omniroute.pipeline.accounts.slots import LONGEST_LINE, Busy, Slots, Turnstiles
 from omniroute.routing.policy import Policy
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.resilience import Defaults

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.chat import ChatRequest, Message, Text, Tool
-from omniroute.pipeline.estimate import input_tokens_bound
-from omniroute.pipeline.tokenizer import counted_tokens, text_tokens
+from omniroute.pipeline.money.estimate import input_tokens_bound
+from omniroute.pipeline.tokens.tokenizer import counted_tokens, text_tokens
 
 # Counts of OpenAI's own tokenizer for `cl100k_base`.
 KNOWN = {

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.budgets import Budget, Scope
-from omniroute.pipeline.ledger import Ledger, Need
+from omniroute.pipeline.money.budgets import Budget, Scope
+from omniroute.pipeline.money.ledger import Ledger, Need
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder

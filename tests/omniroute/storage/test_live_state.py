@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from omniroute.caller import Caller
 from omniroute.errors import RateLimited
-from omniroute.pipeline.key_uses import EVERY_MS, KeyUses
-from omniroute.pipeline.live_keepers import (
+from omniroute.pipeline.callers.key_uses import EVERY_MS, KeyUses
+from omniroute.pipeline.callers.sessions import TTL_MS, Sessions
+from omniroute.pipeline.keepers.live_keepers import (
     CLEAN_MS,
     AffinityKeeper,
     KeyUseKeeper,
@@ -16,7 +17,6 @@ from omniroute.pipeline.live_keepers import (
     RotationKeeper,
     SessionKeeper,
 )
-from omniroute.pipeline.sessions import TTL_MS, Sessions
 from omniroute.routing.affinity import Affinity
 from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
 from omniroute.routing.pins import Pins

@@ -6,7 +6,7 @@ import pytest
 
 from omniroute.caller import RateRule
 from omniroute.errors import RateLimited
-from omniroute.pipeline.rates import Rates
+from omniroute.pipeline.callers.rates import Rates
 from omniroute.storage.database import Database
 from omniroute.storage.rate_table import RateTable
 from omniroute.storage.records import RateWindow

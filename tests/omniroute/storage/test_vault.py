@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select
 
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.budgets import Budget, Scope, windows_of
-from omniroute.pipeline.ledger import FEWEST_TOKENS, Ledger, Need
+from omniroute.pipeline.money.budgets import Budget, Scope, windows_of
+from omniroute.pipeline.money.ledger import FEWEST_TOKENS, Ledger, Need
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from omniroute.errors import IdempotencyMismatch
 from omniroute.pipeline.exchange import ChatCall, WholeAnswer
-from omniroute.pipeline.sharing import Sharing
+from omniroute.pipeline.reuse.sharing import Sharing
 
 MOST_KEYS = 10_000
 

@@ -14,8 +14,8 @@ import structlog
 from msgspec import Struct
 
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.budgets import Budget, Window, windows_of
-from omniroute.pipeline.purse import SLICES, Purse, Vault
+from omniroute.pipeline.money.budgets import Budget, Window, windows_of
+from omniroute.pipeline.money.purse import SLICES, Purse, Vault
 from omniroute.storage.records import SpentCharge, WindowKey
 
 log = structlog.get_logger(__name__)

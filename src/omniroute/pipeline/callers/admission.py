@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from omniroute.caller import ENV_KEY_ID, Caller, Door, RateRule
 from omniroute.errors import Unauthenticated
-from omniroute.pipeline.key_policy import require_usable, require_valid, rules_of
+from omniroute.pipeline.callers.key_policy import require_usable, require_valid, rules_of
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records import ApiKey
 

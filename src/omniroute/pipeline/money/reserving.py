@@ -8,11 +8,11 @@ from msgspec.structs import replace as replace_fields
 from omniroute.catalog.prices import FREE
 from omniroute.chat import ChatRequest, Usage
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.budgets import budgets_for
-from omniroute.pipeline.estimate import need_of
-from omniroute.pipeline.ledger import Reservation
-from omniroute.pipeline.seam import with_turns
+from omniroute.pipeline.money.budgets import budgets_for
+from omniroute.pipeline.money.estimate import need_of
+from omniroute.pipeline.money.ledger import Reservation
 from omniroute.pipeline.settlement import Settlement
+from omniroute.pipeline.streams.seam import with_turns
 from omniroute.routing.plan import Plan
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.targets import Candidate

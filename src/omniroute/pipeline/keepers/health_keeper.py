@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from omniroute.pipeline.keeper import Keeper
+from omniroute.pipeline.keepers.keeper import Keeper
 from omniroute.routing.health import (
     Breaker,
     Cooldown,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from omniroute.chat import ChatReply
 from omniroute.errors import OmniRouteError
-from omniroute.pipeline.signature import LARGEST_BYTES
+from omniroute.pipeline.reuse.signature import LARGEST_BYTES
 from omniroute.routing.targets import Candidate
 from omniroute.storage.records import CachedAnswer
 

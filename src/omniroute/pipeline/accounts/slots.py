@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from omniroute.pipeline.pace import Pace
+from omniroute.pipeline.accounts.pace import Pace
 from omniroute.routing.policy import Policy, QueueRules
 from omniroute.routing.quotas import Quotas
 from omniroute.storage.records import Connection

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from omniroute.pipeline.budgets import Window
+from omniroute.pipeline.money.budgets import Window
 from omniroute.storage.records import WindowKey, WindowStanding
 
 SLICES = 16

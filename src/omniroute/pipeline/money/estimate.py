@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from omniroute.catalog.prices import Price
 from omniroute.chat import Audio, ChatRequest, File, Image, Opaque, Reasoning, Usage
-from omniroute.pipeline.ledger import Need
+from omniroute.pipeline.money.ledger import Need
 from omniroute.routing.sizes import IMAGE_TOKENS, measured, parts
 
 DEFAULT_OUTPUT_TOKENS = 32_000

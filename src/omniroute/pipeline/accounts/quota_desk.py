@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from omniroute.catalog.quota_report import QuotaReport
 from omniroute.errors import InvalidRequest, NotFound, OmniRouteError
-from omniroute.pipeline.quota_question import Asking, ask
+from omniroute.pipeline.accounts.quota_question import Asking, ask
 from omniroute.routing.plan import Plan
 from omniroute.routing.quota_rules import shape_of
 from omniroute.routing.quotas import Quotas

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
-from omniroute.pipeline.quota_desk import QuotaDesk
+from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.routing.quota_monitor import Monitor, judged
 from omniroute.routing.quota_rules import QuotaRules
 from omniroute.routing.quotas import FRESH_MS

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from omniroute.clock import iso
-from omniroute.pipeline.keeper import Keeper
-from omniroute.pipeline.key_uses import KeyUses
-from omniroute.pipeline.sessions import TTL_MS as SESSION_TTL_MS
-from omniroute.pipeline.sessions import Sessions
+from omniroute.pipeline.callers.key_uses import KeyUses
+from omniroute.pipeline.callers.sessions import TTL_MS as SESSION_TTL_MS
+from omniroute.pipeline.callers.sessions import Sessions
+from omniroute.pipeline.keepers.keeper import Keeper
 from omniroute.routing.affinity import TTL_MS, Affinity
 from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
 from omniroute.routing.pins import Pins

@@ -9,10 +9,16 @@ from typing import Literal, TypeAlias
 
 from omniroute.chat import ChatReply, Collector, Event
 from omniroute.pipeline.exchange import ChatCall, ReplyHead, WholeAnswer
-from omniroute.pipeline.idempotency import Idempotency
-from omniroute.pipeline.response_cache import Kept, ResponseCache
-from omniroute.pipeline.sharing import Sharing
-from omniroute.pipeline.signature import keepable, shareable, signature, unreadable, unwritable
+from omniroute.pipeline.reuse.idempotency import Idempotency
+from omniroute.pipeline.reuse.response_cache import Kept, ResponseCache
+from omniroute.pipeline.reuse.sharing import Sharing
+from omniroute.pipeline.reuse.signature import (
+    keepable,
+    shareable,
+    signature,
+    unreadable,
+    unwritable,
+)
 from omniroute.routing.snapshot import Snapshot
 
 Source: TypeAlias = Literal["upstream", "cache", "shared", "idempotency"]

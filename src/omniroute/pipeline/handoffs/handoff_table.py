@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from omniroute.pipeline.handoff import Handoff
-from omniroute.pipeline.relay import Key
+from omniroute.pipeline.handoffs.handoff import Handoff
+from omniroute.pipeline.handoffs.relay import Key
 from omniroute.storage.database import Database
 
 

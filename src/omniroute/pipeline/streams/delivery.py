@@ -10,9 +10,9 @@ from omniroute.dialects.codec import ErrorFacts, MalformedReply
 from omniroute.pipeline.attempt import Begun
 from omniroute.pipeline.dispatch import judge
 from omniroute.pipeline.exchange import Outputs
-from omniroute.pipeline.flow import failed_facts
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
+from omniroute.pipeline.streams.flow import failed_facts
 from omniroute.routing.live import Live
 from omniroute.routing.policy import category_of
 from omniroute.routing.verdicts import Failure, classify

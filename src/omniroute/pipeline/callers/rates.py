@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from omniroute.caller import RateRule
 from omniroute.errors import RateLimited
-from omniroute.pipeline.key_policy import DAY_S, MINUTE_S
+from omniroute.pipeline.callers.key_policy import DAY_S, MINUTE_S
 from omniroute.storage.records import RateWindow
 
 SLICES = 16

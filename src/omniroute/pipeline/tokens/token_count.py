@@ -14,7 +14,7 @@ from omniroute.errors import InvalidRequest
 from omniroute.pipeline.attempt import Limits
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.outbound import Endpoint, authorized, forwarded, target_facts
-from omniroute.pipeline.tokenizer import counted_tokens
+from omniroute.pipeline.tokens.tokenizer import counted_tokens
 from omniroute.routing.snapshot import endpoint
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 

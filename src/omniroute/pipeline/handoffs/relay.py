@@ -13,7 +13,7 @@ from omniroute.chat import ChatRequest
 from omniroute.errors import OmniRouteError
 from omniroute.pipeline.exchange import ChatCall, WholeAnswer
 from omniroute.pipeline.facts import session_of
-from omniroute.pipeline.handoff import Handoff, handed_over, read_summary, summary_request
+from omniroute.pipeline.handoffs.handoff import Handoff, handed_over, read_summary, summary_request
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.combo_config import ComboConfig
 from omniroute.routing.snapshot import Snapshot

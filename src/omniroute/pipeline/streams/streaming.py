@@ -7,16 +7,16 @@ from typing import Generic, Protocol, TypeVar
 
 from omniroute.chat import Event
 from omniroute.errors import UpstreamFailed
-from omniroute.pipeline.answers import Tape
 from omniroute.pipeline.attempt import Begun, Limits, begin_stream
-from omniroute.pipeline.delivery import Delivery, Resume
 from omniroute.pipeline.dispatch import Dispatch
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
-from omniroute.pipeline.flow import Flow
+from omniroute.pipeline.money.reserving import go_on
 from omniroute.pipeline.outbound import Endpoint
-from omniroute.pipeline.reserving import go_on
-from omniroute.pipeline.seam import MOST_SEAMS, Committed, continued
+from omniroute.pipeline.reuse.answers import Tape
 from omniroute.pipeline.settlement import Settlement, head_of
+from omniroute.pipeline.streams.delivery import Delivery, Resume
+from omniroute.pipeline.streams.flow import Flow
+from omniroute.pipeline.streams.seam import MOST_SEAMS, Committed, continued
 from omniroute.pipeline.walk import Walk, walk_of
 from omniroute.routing.plan import Plan
 

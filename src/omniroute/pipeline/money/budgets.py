@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from omniroute.caller import Caller
-from omniroute.pipeline.session_ids import names_of
+from omniroute.pipeline.callers.session_ids import names_of
 from omniroute.storage.records import BudgetRow, WindowKey
 
 ScopeKind: TypeAlias = Literal["key", "session", "run", "task"]

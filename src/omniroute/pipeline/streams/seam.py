@@ -28,8 +28,8 @@ from omniroute.chat import (
 )
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.pipeline.flow import EventFlow
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.streams.flow import EventFlow
 
 MOST_SEAMS = 3
 """However many targets are left, an answer is not made of more than four pieces."""

@@ -1,0 +1,1 @@
+"""Conversations that go from one account to the next with a summary."""

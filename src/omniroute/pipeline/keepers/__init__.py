@@ -1,0 +1,1 @@
+"""What is written behind the requests, to survive the process."""

@@ -1,0 +1,1 @@
+"""Answers and thinking that need not be asked for again."""
