@@ -16,7 +16,13 @@ from omniroute.routing.live import Live
 from omniroute.routing.plan import plan
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.routing.targets import RouteFacts
-from omniroute.storage.records import ApiKey, Combo, Connection, ModelStep, ProviderNode
+from omniroute.storage.records.configuration import (
+    ApiKey,
+    Combo,
+    Connection,
+    ModelStep,
+    ProviderNode,
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks-planning.md"
 SIZES = (10, 1_000, 10_000)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from a2a.types import Message, Task
 
-from omniroute.storage.records import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskEvent, TaskRow
 from omniroute_a2a.parts import SEED_ROLE, role_of, text_of
 from omniroute_a2a.proto import to_builtin, to_dict
 from omniroute_a2a.states import FAILED, STORED

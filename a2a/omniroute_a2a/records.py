@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from omniroute.storage.database import Database
-from omniroute.storage.records import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskEvent, TaskRow
 
 
 class TaskRecords(Protocol):

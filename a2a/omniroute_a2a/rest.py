@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from omniroute.storage.records import TaskRow
+from omniroute.storage.records.agents import TaskRow
 from omniroute_a2a.caller import OwnerUser
 from omniroute_a2a.cards import Cards, current_card
 from omniroute_a2a.envelope import failure_headers

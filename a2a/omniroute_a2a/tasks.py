@@ -15,7 +15,7 @@ from a2a.types import ListTasksRequest, ListTasksResponse, Task, TaskState, Task
 from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
 
 from omniroute.errors import Conflict, OmniRouteError
-from omniroute.storage.records import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskEvent, TaskRow
 from omniroute_a2a.pages import decode_offset, encode_offset
 from omniroute_a2a.parts import agent_message, join_text, text_of
 from omniroute_a2a.proto import copy_of, from_json, to_json

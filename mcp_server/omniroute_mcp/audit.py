@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from omniroute.engine import Engine
-from omniroute.storage.records import ToolAudit
+from omniroute.storage.records.agents import ToolAudit
 from omniroute_mcp.scopes import ScopeCheck
 from omniroute_mcp.tools import ToolRow
 

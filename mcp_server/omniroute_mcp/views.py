@@ -13,7 +13,7 @@ from starlette.routing import Route
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError, StorageUnavailable, Unauthenticated
-from omniroute.storage.records import ToolAuditStats
+from omniroute.storage.records.agents import ToolAuditStats
 from omniroute_mcp.audit import stamp
 from omniroute_mcp.status import DoorStatus
 from omniroute_mcp.tools import TOOLS

@@ -18,7 +18,7 @@ from omniroute.routing.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
-from omniroute.storage.records import Connection, SyncedPrices
+from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.upstream.price_lists import PriceLists
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from omniroute.catalog.listing import listed_models
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts, TransportFailed
 
 PROBE_TIMEOUT_S = 0.4

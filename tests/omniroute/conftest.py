@@ -31,7 +31,7 @@ from omniroute.routing.policy import Policy
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import FinishedRequest
+from omniroute.storage.records.usage import FinishedRequest
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.send import OutboundRequest, OutboundResponse

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from omniroute.caller import Caller
 from omniroute.errors import Conflict, Unauthenticated, UpstreamFailed
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
-from omniroute.storage.records import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskEvent, TaskRow
 from omniroute_a2a.door import A2ADoor, build
 
 KEYS = {"key-a": "owner-a", "key-b": "owner-b"}

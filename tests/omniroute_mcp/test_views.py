@@ -15,7 +15,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
 from omniroute.storage.database import Database
-from omniroute.storage.records import ToolAudit
+from omniroute.storage.records.agents import ToolAudit
 from omniroute_mcp.audit import stamp
 from omniroute_mcp.heartbeat import heartbeat_path
 from omniroute_mcp.tools import TOOLS

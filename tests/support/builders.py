@@ -13,9 +13,8 @@ from omniroute.routing.quotas import Quotas
 from omniroute.routing.rotation import Rotation
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.routing.world import LiveWorld
-from omniroute.storage.records import (
+from omniroute.storage.records.configuration import (
     ApiKey,
-    BudgetRow,
     Combo,
     ComboStep,
     Connection,
@@ -25,6 +24,7 @@ from omniroute.storage.records import (
     ProviderNode,
     Step,
 )
+from omniroute.storage.records.money import BudgetRow
 
 
 def node(prefix: str, *, base_url: str = "http://upstream.test/v1") -> ProviderNode:

@@ -14,7 +14,7 @@ from omniroute.dialects import CODECS
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, UpstreamFailed
 from omniroute.routing.snapshot import endpoint
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.send import OutboundRequest, Timeouts, TransportFailed
 
 MOST_PAGES = 20

@@ -13,7 +13,7 @@ from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.operations import responses
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.storage.records import ResponseRow
+from omniroute.storage.records.agents import ResponseRow
 
 LEASE_MS = 60_000
 RENEW_S = 20.0

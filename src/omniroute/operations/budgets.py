@@ -9,7 +9,7 @@ from omniroute.engine import Engine
 from omniroute.errors import NotFound, ValidationFailed
 from omniroute.pipeline.money.budgets import Budget, ScopeKind, bounds, budget_of
 from omniroute.pipeline.money.purse import Purse
-from omniroute.storage.records import BudgetRow
+from omniroute.storage.records.money import BudgetRow
 
 MICRO = 1_000_000
 Usd = Annotated[float, Meta(gt=0, le=1_000_000_000)]

@@ -5,7 +5,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest
-from omniroute.storage.records import CacheEntry
+from omniroute.storage.records.live import CacheEntry
 
 
 class CacheFigures(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -10,7 +10,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, ValidationFailed
 from omniroute.storage.call_logs import ANY_COMBO
-from omniroute.storage.records import CallFilter, CallRow
+from omniroute.storage.records.usage import CallFilter, CallRow
 
 MOST_LINES = 200
 """Lines of the plain log."""

@@ -4,7 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.storage.records import ComboStep, Step
+from omniroute.storage.records.configuration import ComboStep, Step
 
 
 class CombosQuery(Struct, frozen=True, rename="camel"):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from omniroute.errors import InvalidRequest, ValidationFailed
-from omniroute.storage.records import Combo, ComboStep, ModelStep, Step
+from omniroute.storage.records.configuration import Combo, ComboStep, ModelStep, Step
 
 MAX_DEPTH = 3
 

@@ -22,7 +22,7 @@ from omniroute.routing.combo_config import (
 )
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.storage.database import Work
-from omniroute.storage.records import Combo, ComboStep, Step
+from omniroute.storage.records.configuration import Combo, ComboStep, Step
 
 NAME_PATTERN = r"^[A-Za-z0-9_/.\-\[\] ]+$"
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=NAME_PATTERN)]

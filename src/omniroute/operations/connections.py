@@ -13,7 +13,7 @@ from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest, NotFound, ValidationFailed
 from omniroute.operations.masking import masked, without_secrets
 from omniroute.routing.snapshot import DEMO_ACCOUNT
-from omniroute.storage.records import Connection, ProviderNode
+from omniroute.storage.records.configuration import Connection, ProviderNode
 
 Thresholds: TypeAlias = dict[
     Annotated[str, Meta(min_length=1, max_length=64)], Annotated[int, Meta(ge=0, le=100)]

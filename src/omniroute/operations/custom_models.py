@@ -10,7 +10,7 @@ from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, ValidationFailed
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import CustomModel
+from omniroute.storage.records.configuration import CustomModel
 
 
 class CustomModelInput(Struct, frozen=True, kw_only=True, rename="camel"):

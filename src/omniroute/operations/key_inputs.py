@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from omniroute.caller import Caller, RateRule, covers
 from omniroute.clock import from_iso
 from omniroute.errors import Conflict, ValidationFailed
-from omniroute.storage.records import AccessSchedule
+from omniroute.storage.records.configuration import AccessSchedule
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Scope = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -18,7 +18,7 @@ from omniroute.operations.key_inputs import (
 )
 from omniroute.pipeline.callers.admission import OPERATOR_SCOPES
 from omniroute.storage.database import Work
-from omniroute.storage.records import AccessSchedule, ApiKey
+from omniroute.storage.records.configuration import AccessSchedule, ApiKey
 
 
 class NewKey(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -10,7 +10,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.storage.database import Work
-from omniroute.storage.records import ModelMapping
+from omniroute.storage.records.configuration import ModelMapping
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=500)]
 Description = Annotated[str, Meta(max_length=1_000)]

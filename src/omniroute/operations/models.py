@@ -14,7 +14,7 @@ from omniroute.errors import InvalidRequest, NotFound
 from omniroute.routing.permission import model_allowed
 from omniroute.routing.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from omniroute.errors import (
 from omniroute.operations.account_models import discovered
 from omniroute.operations.connections import is_http_url
 from omniroute.routing.snapshot import as_provider
-from omniroute.storage.records import Connection, ProviderNode
+from omniroute.storage.records.configuration import Connection, ProviderNode
 
 PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")

@@ -13,7 +13,7 @@ from omniroute.catalog.price_documents import PriceDocument, SourceId
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
-from omniroute.storage.records import SyncState
+from omniroute.storage.records.configuration import SyncState
 from omniroute.upstream.price_lists import ListUnusable
 
 

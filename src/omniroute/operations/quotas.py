@@ -8,7 +8,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.routing.quotas import PREFLIGHT_MS
 from omniroute.routing.snapshot import DEMO_ACCOUNT
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 
 class LiveWindow(Struct, frozen=True, kw_only=True, rename="camel"):

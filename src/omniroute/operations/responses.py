@@ -14,7 +14,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest, NotFound
-from omniroute.storage.records import ResponseRow
+from omniroute.storage.records.agents import ResponseRow
 from omniroute.storage.responses import RUNNING
 
 RETENTION_MS = 30 * 24 * 3600 * 1000

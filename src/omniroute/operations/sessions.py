@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.storage.records import SessionRow
+from omniroute.storage.records.live import SessionRow
 
 MOST_SHOWN = 8
 

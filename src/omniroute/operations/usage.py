@@ -9,7 +9,7 @@ from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import UsageMinute, UsageSum
+from omniroute.storage.records.usage import UsageMinute, UsageSum
 from omniroute.storage.usage_rollups import HOUR_MS, MINUTE_MS
 
 Period: TypeAlias = Literal["1h", "24h", "7d", "30d", "all"]

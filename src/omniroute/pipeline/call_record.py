@@ -6,7 +6,7 @@ from typing import Any
 from omniroute.chat import Usage
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.routing.trace import AttemptTrace, RouteTrace
-from omniroute.storage.records import CallRow
+from omniroute.storage.records.usage import CallRow
 
 _SOURCES = {"cache": "semantic"}
 """What the call log calls where an answer came from, where the trace has another word."""

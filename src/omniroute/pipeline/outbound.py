@@ -14,7 +14,7 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
 from omniroute.routing.snapshot import endpoint
 from omniroute.routing.targets import Candidate
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts
 

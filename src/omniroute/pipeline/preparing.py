@@ -24,7 +24,7 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.routing.shaping import ThinkingBudget
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import Change
-from omniroute.storage.records import Combo
+from omniroute.storage.records.configuration import Combo
 
 FILTER_S = 0.05
 """How long one name may take a pattern; one that takes longer does not match."""

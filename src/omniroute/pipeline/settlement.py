@@ -23,7 +23,7 @@ from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import AttemptTrace, RouteTrace
 from omniroute.routing.verdicts import Failure, Verdict
-from omniroute.storage.records import FinishedRequest, SpentCharge, TraceRow, UsageRow
+from omniroute.storage.records.usage import FinishedRequest, SpentCharge, TraceRow, UsageRow
 
 Record: TypeAlias = Callable[[FinishedRequest], None]
 """Keeps a finished request so that it survives the process."""

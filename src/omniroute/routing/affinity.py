@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 
-from omniroute.storage.records import Binding
+from omniroute.storage.records.live import Binding
 
 TTL_MS = 30 * 60_000
 MOST_BINDINGS = 100_000

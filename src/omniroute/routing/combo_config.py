@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from omniroute.storage.records import Combo
+from omniroute.storage.records.configuration import Combo
 
 StrategyName: TypeAlias = Literal[
     "priority",

@@ -12,7 +12,7 @@ from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.specificity import specificity
 from omniroute.routing.targets import Leaf, RouteFacts, SeenAccount
 from omniroute.routing.world import World
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 EXPECTED_OUTPUT_TOKENS = 1_000
 """How long an answer is taken to be where the request does not say; shown in the trace."""

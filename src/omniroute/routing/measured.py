@@ -6,7 +6,7 @@ from statistics import fmean, pstdev
 
 from omniroute.routing.percentile import percentile
 from omniroute.routing.targets import LastGood, Performance
-from omniroute.storage.records import UsageRow
+from omniroute.storage.records.usage import UsageRow
 
 WINDOW_MS = 24 * 3_600_000
 MOST_SAMPLES = 500

@@ -7,7 +7,7 @@ A change of model in the middle of a conversation costs its prompt cache. Source
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from omniroute.storage.records import Pin
+from omniroute.storage.records.live import Pin
 
 TTL_MS = 24 * 3_600_000
 MOST_PINS = 100_000

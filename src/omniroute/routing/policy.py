@@ -20,7 +20,7 @@ from omniroute.routing.resilience import (
     profile,
 )
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.quota_report import plain
 from omniroute.catalog.quota_shapes import Shape
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 SETTING = "quotaPreflight"
 DEFAULT_LIMIT_PERCENT = 99.0

@@ -11,7 +11,7 @@ from omniroute.catalog.spellings import SPELLINGS
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
 from omniroute.routing.patterns import alias_target, matches
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import Combo
+from omniroute.storage.records.configuration import Combo
 
 MAX_MODEL_LENGTH = 200
 EXTENDED_CONTEXT = "[1m]"

@@ -18,9 +18,8 @@ from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.patterns import matches
 from omniroute.routing.shaping import Shaping, shaping_of
-from omniroute.storage.records import (
+from omniroute.storage.records.configuration import (
     ApiKey,
-    BudgetRow,
     Combo,
     Connection,
     CustomModel,
@@ -28,6 +27,7 @@ from omniroute.storage.records import (
     ProviderNode,
     SyncedPrices,
 )
+from omniroute.storage.records.money import BudgetRow
 from omniroute.upstream.google import project_of
 
 DEMO_ACCOUNT = Connection(

@@ -36,7 +36,7 @@ from omniroute.routing.targets import (
 )
 from omniroute.routing.tuning import in_tiers, tuning_of
 from omniroute.routing.world import World
-from omniroute.storage.records import Combo, ComboStep, Connection, ModelStep
+from omniroute.storage.records.configuration import Combo, ComboStep, Connection, ModelStep
 
 PER_TARGET = "@"
 """Stands between the key of a target and the account it was split up by."""

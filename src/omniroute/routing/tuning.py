@@ -6,7 +6,7 @@ import msgspec
 
 from omniroute.routing.combo_config import ComboConfig, CompositeTiers
 from omniroute.routing.targets import Tuning
-from omniroute.storage.records import Step
+from omniroute.storage.records.configuration import Step
 
 
 def tuning_of(config: ComboConfig) -> Tuning:

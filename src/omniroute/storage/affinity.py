@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import Binding
+from omniroute.storage.records.live import Binding
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import session_account_affinity as table
 

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import ToolAudit, ToolAuditEntry, ToolAuditStats
+from omniroute.storage.records.agents import ToolAudit, ToolAuditEntry, ToolAuditStats
 from omniroute.storage.tables import mcp_tool_audit as table
 
 _TOP_TOOLS = 10

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import BudgetRow, LeaseRow, SpentCharge, WindowKey, WindowStanding
+from omniroute.storage.records.money import BudgetRow, LeaseRow, WindowKey, WindowStanding
+from omniroute.storage.records.usage import SpentCharge
 from omniroute.storage.statements import insert_into, insert_new, upsert
 from omniroute.storage.tables import budget_leases, budget_windows, budgets, usage_history
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from omniroute.storage.database import Database
-from omniroute.storage.records import CachedAnswer
+from omniroute.storage.records.live import CachedAnswer
 
 
 class CacheTable:

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import CallFilter, CallRow
+from omniroute.storage.records.usage import CallFilter, CallRow
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import call_logs as table
 

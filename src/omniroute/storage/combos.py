@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
-from omniroute.storage.records import Combo, Step
+from omniroute.storage.records.configuration import Combo, Step
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import combos as table
 

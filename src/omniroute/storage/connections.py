@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import provider_connections as table

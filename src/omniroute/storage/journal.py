@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from omniroute.errors import Conflict, InvalidRequest
 from omniroute.storage.database import Database
-from omniroute.storage.records import FinishedRequest
+from omniroute.storage.records.usage import FinishedRequest
 from omniroute.storage.segments import Segment, encode_line
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
-from omniroute.storage.records import ApiKey
+from omniroute.storage.records.configuration import ApiKey
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import api_keys as table
 

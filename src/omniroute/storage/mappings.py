@@ -5,7 +5,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
-from omniroute.storage.records import ModelMapping
+from omniroute.storage.records.configuration import ModelMapping
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import model_combo_mappings as table
 

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import CustomModel
+from omniroute.storage.records.configuration import CustomModel
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import key_value as table
 

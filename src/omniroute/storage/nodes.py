@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
-from omniroute.storage.records import ProviderNode
+from omniroute.storage.records.configuration import ProviderNode
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import provider_nodes as table
 

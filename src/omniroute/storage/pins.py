@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import Pin
+from omniroute.storage.records.live import Pin
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import conversation_pins as table
 

@@ -6,7 +6,8 @@ import msgspec
 
 from omniroute.catalog.quota_report import QuotaReport, QuotaWindow, length_ms
 from omniroute.storage.database import Database
-from omniroute.storage.records import Connection, QuotaSnapshot
+from omniroute.storage.records.configuration import Connection
+from omniroute.storage.records.live import QuotaSnapshot
 
 BALANCE = "balance"
 """The window of a report that has none."""

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import RowMapping, and_, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import QuotaSnapshot
+from omniroute.storage.records.live import QuotaSnapshot
 from omniroute.storage.tables import quota_snapshots as table
 
 KEPT_MS = 90 * 24 * 3_600_000

@@ -1,7 +1,7 @@
 """The counts of rate windows that processes share, each step a transaction of its own."""
 
 from omniroute.storage.database import Database
-from omniroute.storage.records import RateWindow
+from omniroute.storage.records.live import RateWindow
 
 
 class RateTable:

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import RateWindow
+from omniroute.storage.records.live import RateWindow
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import rate_windows as table
 

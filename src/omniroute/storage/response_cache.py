@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import CachedAnswer, CacheEntry
+from omniroute.storage.records.live import CachedAnswer, CacheEntry
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import response_cache as table
 

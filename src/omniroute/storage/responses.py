@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import ResponseRow
+from omniroute.storage.records.agents import ResponseRow
 from omniroute.storage.statements import insert_into
 from omniroute.storage.tables import stored_responses as table
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.storage import locks
-from omniroute.storage.records import FinishedRequest
+from omniroute.storage.records.usage import FinishedRequest
 
 _SUFFIX = ".jsonl"
 

@@ -1,7 +1,7 @@
 """The register of sessions that processes share, each step a transaction of its own."""
 
 from omniroute.storage.database import Database
-from omniroute.storage.records import SessionRow
+from omniroute.storage.records.live import SessionRow
 
 
 class SessionTable:

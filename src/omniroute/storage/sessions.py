@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import SessionRow
+from omniroute.storage.records.live import SessionRow
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import api_keys
 from omniroute.storage.tables import key_sessions as table

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.catalog.overrides import Stated, StatedPrice, layered
 from omniroute.catalog.price_documents import SOURCES, SourceId
-from omniroute.storage.records import SyncedPrices, SyncState
+from omniroute.storage.records.configuration import SyncedPrices, SyncState
 from omniroute.storage.statements import insert_new, upsert
 from omniroute.storage.tables import key_value as table
 

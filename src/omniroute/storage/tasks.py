@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.errors import Conflict
-from omniroute.storage.records import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskEvent, TaskRow
 from omniroute.storage.statements import insert_into
 from omniroute.storage.tables import a2a_task_events as events_table
 from omniroute.storage.tables import a2a_tasks as table

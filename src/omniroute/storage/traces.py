@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import TraceRow
+from omniroute.storage.records.usage import TraceRow
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import routing_decisions as table
 

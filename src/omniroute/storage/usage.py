@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, RowMapping, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import UsageRow, UsageTotals
+from omniroute.storage.records.usage import UsageRow, UsageTotals
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import usage_history as table
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records import UsageMinute, UsageRow, UsageSum
+from omniroute.storage.records.usage import UsageMinute, UsageRow, UsageSum
 from omniroute.storage.statements import insert_into
 from omniroute.storage.tables import usage_history as raw
 from omniroute.storage.tables import usage_rollups as table

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from omniroute.errors import OmniRouteError
 from omniroute.storage.database import Database
 from omniroute.storage.holders import Holder, process_of
-from omniroute.storage.records import WindowKey, WindowStanding
+from omniroute.storage.records.money import WindowKey, WindowStanding
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.dialects import CODECS
 from omniroute.routing.snapshot import endpoint
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.credentials import key_headers
 
 ROWS = PROVIDERS.values()

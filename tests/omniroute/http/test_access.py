@@ -16,7 +16,7 @@ from omniroute.http.access import (
 )
 from omniroute.http.paths import canonical_path
 from omniroute.pipeline.callers.admission import Admission
-from omniroute.storage.records import ApiKey
+from omniroute.storage.records.configuration import ApiKey
 
 CLASSES: dict[str, tuple[str, str, RouteClass]] = {
     "a model API": ("/v1/chat/completions", "POST", "CLIENT_API"),

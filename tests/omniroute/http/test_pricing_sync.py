@@ -13,7 +13,7 @@ import pytest
 from tests.omniroute.http.conftest import OpenSite, Site
 
 from omniroute.operations.price_keeper import LEASE_MS, LONGEST_LOOK_S, PriceKeeper
-from omniroute.storage.records import SyncState
+from omniroute.storage.records.configuration import SyncState
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.omniroute.http.conftest import OpenSite, Site
 
-from omniroute.storage.records import CallRow
+from omniroute.storage.records.usage import CallRow
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from omniroute.caller import ENV_KEY_ID, Caller
 from omniroute.clock import from_iso
 from omniroute.errors import Forbidden, Unauthenticated
 from omniroute.pipeline.callers.admission import Admission, bearer
-from omniroute.storage.records import ApiKey
+from omniroute.storage.records.configuration import ApiKey
 
 NOW = "2027-01-15T08:00:00.000Z"
 

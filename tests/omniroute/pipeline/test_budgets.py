@@ -17,7 +17,7 @@ from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.money.ledger import SLICE_TOKENS, Ledger
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import BudgetRow
+from omniroute.storage.records.money import BudgetRow
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from tests.omniroute.pipeline.test_failover import ON, Cut
 from omniroute.caller import Caller
 from omniroute.chat import Dialect
 from omniroute.errors import OmniRouteError
-from omniroute.storage.records import CallRow, FinishedRequest
+from omniroute.storage.records.usage import CallRow, FinishedRequest
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.routing.survey import survey
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import ComboStep
+from omniroute.storage.records.configuration import ComboStep
 from omniroute.upstream.send import OutboundRequest
 
 NODES = ("one", "two")

@@ -27,7 +27,7 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.streams.seam import GO_ON
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import BudgetRow
+from omniroute.storage.records.money import BudgetRow
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from omniroute.pipeline.callers.key_policy import (
     require_usable,
     rules_of,
 )
-from omniroute.storage.records import AccessSchedule, ApiKey
+from omniroute.storage.records.configuration import AccessSchedule, ApiKey
 
 WEEK = tuple(range(7))
 WORKDAYS = (1, 2, 3, 4, 5)

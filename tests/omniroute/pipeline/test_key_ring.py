@@ -10,7 +10,7 @@ from tests.support.builders import account, node, snapshot
 from omniroute.errors import OmniRouteError, UpstreamFailed
 from omniroute.pipeline.accounts.key_ring import KeyRing
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from omniroute.routing.plan import plan
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import RouteFacts
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import BudgetRow
+from omniroute.storage.records.money import BudgetRow
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,8 @@ from omniroute.caller import Caller
 from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.money.budgets import Budget, Period, Scope, bounds, budgets_for, windows_of
 from omniroute.pipeline.money.ledger import FEWEST_TOKENS, SLICE_TOKENS, Ledger, Need, Reservation
-from omniroute.storage.records import BudgetRow, SpentCharge, WindowKey, WindowStanding
+from omniroute.storage.records.money import BudgetRow, WindowKey, WindowStanding
+from omniroute.storage.records.usage import SpentCharge
 
 NOW_MS = 1_700_000_000_000  # Tuesday 2023-11-14 22:13:20 UTC
 DAY_MS = 86_400_000

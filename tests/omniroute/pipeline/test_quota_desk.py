@@ -21,7 +21,7 @@ from omniroute.routing.quotas import FRESH_MS, PREFLIGHT_MS, Standing
 from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.send import OutboundRequest, OutboundResponse, TransportFailed
 
 pytestmark = pytest.mark.anyio

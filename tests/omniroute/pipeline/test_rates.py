@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omniroute.caller import RateRule
 from omniroute.errors import RateLimited, StorageUnavailable
 from omniroute.pipeline.callers.rates import LocalCounts, Rates
-from omniroute.storage.records import RateWindow
+from omniroute.storage.records.live import RateWindow
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from omniroute.routing.combo_config import (
     read_config,
     tier_problems,
 )
-from omniroute.storage.records import Combo
+from omniroute.storage.records.configuration import Combo
 
 WEIGHTS = {
     "quota": 0.2,

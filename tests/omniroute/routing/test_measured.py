@@ -4,7 +4,7 @@ import pytest
 
 from omniroute.routing.measured import MOST_SAMPLES, WINDOW_MS, Measured
 from omniroute.routing.targets import LastGood, Performance
-from omniroute.storage.records import UsageRow
+from omniroute.storage.records.usage import UsageRow
 
 NOW_MS = 1_800_000_000_000
 

@@ -26,7 +26,7 @@ from omniroute.routing.resilience import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.survey import survey
 from omniroute.routing.targets import RouteFacts
-from omniroute.storage.records import ModelStep
+from omniroute.storage.records.configuration import ModelStep
 
 NOW_MS = 1_000_000
 SOUND = HealthView(NOW_MS)

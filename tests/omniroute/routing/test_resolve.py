@@ -9,7 +9,7 @@ from omniroute.chat import Dialect
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
 from omniroute.routing.patterns import specificity
 from omniroute.routing.resolve import AutoRoute, NamedCombo, Resolution, SingleModel, resolve
-from omniroute.storage.records import CustomModel, ModelMapping
+from omniroute.storage.records.configuration import CustomModel, ModelMapping
 
 SNAPSHOT = snapshot(
     nodes=[node("mine")],

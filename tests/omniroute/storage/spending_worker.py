@@ -12,7 +12,7 @@ from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
-from omniroute.storage.records import FinishedRequest, TraceRow
+from omniroute.storage.records.usage import FinishedRequest, TraceRow
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.vault import SqlVault
 

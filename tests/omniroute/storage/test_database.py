@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from omniroute.errors import InvalidRequest, OmniRouteError, StorageUnavailable
 from omniroute.storage.database import Database
-from omniroute.storage.records import Combo
+from omniroute.storage.records.configuration import Combo
 from omniroute.storage.secret_box import SecretBox
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from omniroute.storage import journal as journal_module
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.journal import Journal, sql_sink
-from omniroute.storage.records import FinishedRequest, TraceRow, UsageRow
+from omniroute.storage.records.usage import FinishedRequest, TraceRow, UsageRow
 from omniroute.storage.segments import encode_line
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ APPEND_FOREVER = """
 import asyncio, itertools, sys
 from pathlib import Path
 from omniroute.storage.journal import Journal
-from omniroute.storage.records import FinishedRequest, TraceRow
+from omniroute.storage.records.usage import FinishedRequest, TraceRow
 
 async def main():
     journal = Journal(Path(sys.argv[1]))

@@ -7,16 +7,14 @@ import pytest
 
 from omniroute.errors import Conflict
 from omniroute.storage.database import Database
-from omniroute.storage.records import (
+from omniroute.storage.records.agents import (
     TaskEvent,
     TaskRow,
     ToolAudit,
     ToolAuditEntry,
     ToolAuditStats,
-    TraceRow,
-    UsageRow,
-    UsageTotals,
 )
+from omniroute.storage.records.usage import TraceRow, UsageRow, UsageTotals
 
 pytestmark = pytest.mark.anyio
 

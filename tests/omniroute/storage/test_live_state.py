@@ -22,7 +22,8 @@ from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
 from omniroute.routing.pins import Pins
 from omniroute.routing.rotation import Rotation
 from omniroute.storage.database import Database
-from omniroute.storage.records import ApiKey, Binding, Pin
+from omniroute.storage.records.configuration import ApiKey
+from omniroute.storage.records.live import Binding, Pin
 from omniroute.storage.session_table import SessionTable
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
 from omniroute.storage.database import Database
 from omniroute.storage.quota_history import QuotaHistory
 from omniroute.storage.quotas import KEPT_MS
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from omniroute.errors import RateLimited
 from omniroute.pipeline.callers.rates import Rates
 from omniroute.storage.database import Database
 from omniroute.storage.rate_table import RateTable
-from omniroute.storage.records import RateWindow
+from omniroute.storage.records.live import RateWindow
 
 pytestmark = pytest.mark.anyio
 

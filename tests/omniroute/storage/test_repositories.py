@@ -9,7 +9,7 @@ from sqlalchemy import text
 from omniroute.caller import RateRule
 from omniroute.errors import Conflict
 from omniroute.storage.database import Database, Work
-from omniroute.storage.records import (
+from omniroute.storage.records.configuration import (
     AccessSchedule,
     ApiKey,
     Combo,

@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from omniroute.catalog.overrides import StatedPrice
 from omniroute.storage.database import Database
-from omniroute.storage.records import SyncedPrices, SyncState
+from omniroute.storage.records.configuration import SyncedPrices, SyncState
 from omniroute.storage.tables import key_value
 
 pytestmark = pytest.mark.anyio

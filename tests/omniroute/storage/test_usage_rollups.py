@@ -17,7 +17,7 @@ from omniroute.storage.call_logs import ANY_COMBO
 from omniroute.storage.database import Database
 from omniroute.storage.engines import create_engines
 from omniroute.storage.journal import sql_sink
-from omniroute.storage.records import (
+from omniroute.storage.records.usage import (
     CallFilter,
     CallRow,
     FinishedRequest,

@@ -19,7 +19,7 @@ from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
-from omniroute.storage.records import FinishedRequest, SpentCharge, TraceRow, UsageRow
+from omniroute.storage.records.usage import FinishedRequest, SpentCharge, TraceRow, UsageRow
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.tables import budget_leases, budget_windows
 from omniroute.storage.vault import SqlVault

@@ -6,7 +6,7 @@ Which key a request goes out with is chosen when it is sent. No plan depends on 
 from msgspec.structs import replace
 
 from omniroute.routing.verdicts import Failure, Verdict
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 EXTRA_KEYS = "extraApiKeys"
 _KEY_REFUSED = frozenset({"unauthorized", "forbidden", "account_deactivated"})

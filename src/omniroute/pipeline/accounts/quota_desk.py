@@ -13,7 +13,7 @@ from omniroute.routing.plan import Plan
 from omniroute.routing.quota_rules import shape_of
 from omniroute.routing.quotas import Quotas
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 log = logging.getLogger(__name__)
 

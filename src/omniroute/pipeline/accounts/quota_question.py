@@ -9,7 +9,7 @@ from omniroute.catalog.quota_shapes import Shape, read_report
 from omniroute.dialects import CODECS
 from omniroute.errors import UpstreamFailed
 from omniroute.routing.snapshot import endpoint
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts, TransportFailed
 

@@ -10,7 +10,7 @@ from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.routing.quota_monitor import Monitor, judged
 from omniroute.routing.quota_rules import QuotaRules
 from omniroute.routing.quotas import FRESH_MS
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from functools import partial
 from omniroute.pipeline.accounts.pace import Pace
 from omniroute.routing.policy import Policy, QueueRules
 from omniroute.routing.quotas import Quotas
-from omniroute.storage.records import Connection
+from omniroute.storage.records.configuration import Connection
 
 LONGEST_WAIT_S = 30.0
 LONGEST_LINE = 20

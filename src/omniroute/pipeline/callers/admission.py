@@ -7,7 +7,7 @@ from omniroute.caller import ENV_KEY_ID, Caller, Door, RateRule
 from omniroute.errors import Unauthenticated
 from omniroute.pipeline.callers.key_policy import require_usable, require_valid, rules_of
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records import ApiKey
+from omniroute.storage.records.configuration import ApiKey
 
 OPERATOR_SCOPES = frozenset({"manage", "admin", "*"})
 

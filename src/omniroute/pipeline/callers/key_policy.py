@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from omniroute.caller import RateRule
 from omniroute.clock import from_iso
 from omniroute.errors import Forbidden
-from omniroute.storage.records import AccessSchedule, ApiKey
+from omniroute.storage.records.configuration import AccessSchedule, ApiKey
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from omniroute.caller import RateRule
 from omniroute.errors import RateLimited
 from omniroute.pipeline.callers.key_policy import DAY_S, MINUTE_S
-from omniroute.storage.records import RateWindow
+from omniroute.storage.records.live import RateWindow
 
 SLICES = 16
 """A slice is a sixteenth of what is left of a window, and at least one request."""

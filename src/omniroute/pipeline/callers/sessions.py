@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from omniroute.caller import Caller
 from omniroute.errors import RateLimited
-from omniroute.storage.records import SessionRow
+from omniroute.storage.records.live import SessionRow
 
 TTL_MS = 30 * 60_000
 MOST_SESSIONS = 100_000

@@ -15,7 +15,7 @@ from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
 from omniroute.routing.pins import Pins
 from omniroute.routing.rotation import Rotation
 from omniroute.storage.database import Database
-from omniroute.storage.records import Binding, Pin
+from omniroute.storage.records.live import Binding, Pin
 from omniroute.storage.states import StateKey
 
 log = logging.getLogger(__name__)

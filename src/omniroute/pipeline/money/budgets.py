@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.pipeline.callers.session_ids import names_of
-from omniroute.storage.records import BudgetRow, WindowKey
+from omniroute.storage.records.money import BudgetRow, WindowKey
 
 ScopeKind: TypeAlias = Literal["key", "session", "run", "task"]
 Period: TypeAlias = Literal["daily", "weekly", "monthly", "total"]

@@ -16,7 +16,8 @@ from msgspec import Struct
 from omniroute.errors import BudgetExceeded
 from omniroute.pipeline.money.budgets import Budget, Window, windows_of
 from omniroute.pipeline.money.purse import SLICES, Purse, Vault
-from omniroute.storage.records import SpentCharge, WindowKey
+from omniroute.storage.records.money import WindowKey
+from omniroute.storage.records.usage import SpentCharge
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from omniroute.pipeline.money.budgets import Window
-from omniroute.storage.records import WindowKey, WindowStanding
+from omniroute.storage.records.money import WindowKey, WindowStanding
 
 SLICES = 16
 """A lease grows by a sixteenth of its limit, unless a request needs more: others want some, too."""

@@ -14,7 +14,7 @@ from omniroute.chat import ChatReply
 from omniroute.errors import OmniRouteError
 from omniroute.pipeline.reuse.signature import LARGEST_BYTES
 from omniroute.routing.targets import Candidate
-from omniroute.storage.records import CachedAnswer
+from omniroute.storage.records.live import CachedAnswer
 
 log = structlog.get_logger(__name__)
 
