@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from omniroute.routing.health import Health
 from omniroute.routing.live import Live
 from omniroute.routing.plan import plan
+from omniroute.routing.resilience.health import Health
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.routing.targets import RouteFacts
 from omniroute.storage.records.configuration import (

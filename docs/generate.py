@@ -19,7 +19,7 @@ from omniroute.errors import OmniRouteError
 from omniroute.http.access import Access, route_class
 from omniroute.http.app import build_http
 from omniroute.http.errors import status_of
-from omniroute.routing.verdicts import OTHERWISE, TABLE
+from omniroute.routing.resilience.verdicts import OTHERWISE, TABLE
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings
 from omniroute_mcp.tools import TOOLS

@@ -12,9 +12,9 @@ from omniroute.pipeline.callers.admission import Admission
 from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.money.ledger import Ledger
-from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.policy import Policy
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer

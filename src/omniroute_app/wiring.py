@@ -42,12 +42,11 @@ from omniroute.pipeline.reuse.recall import Recall
 from omniroute.pipeline.reuse.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.reuse.sharing import Sharing
 from omniroute.pipeline.telemetry import Telemetry
-from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.measured import MOST_RESTORED, WINDOW_MS
-from omniroute.routing.policy import Policy
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.resilience import (
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.policy import Policy
+from omniroute.routing.resilience.profiles import (
     BreakerRule,
     Breakers,
     Defaults,
@@ -55,6 +54,7 @@ from omniroute.routing.resilience import (
     Resilience,
     WaitForCooldown,
 )
+from omniroute.routing.scoring.measured import MOST_RESTORED, WINDOW_MS
 from omniroute.storage.cache_table import CacheTable
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer

@@ -25,11 +25,11 @@ from omniroute.pipeline.reuse.recall import Recall
 from omniroute.pipeline.reuse.response_cache import ResponseCache
 from omniroute.pipeline.reuse.sharing import Sharing
 from omniroute.pipeline.telemetry import Telemetry
-from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.policy import Policy
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.resilience import Defaults
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.policy import Policy
+from omniroute.routing.resilience.profiles import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records.usage import FinishedRequest
 from omniroute.upstream.credentials import Credentials

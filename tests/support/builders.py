@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniroute.chat import ChatRequest
-from omniroute.routing.affinity import Affinity
-from omniroute.routing.healing import SelfHealing
-from omniroute.routing.health import HealthView
-from omniroute.routing.measured import Measured
-from omniroute.routing.pins import Pins
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.health import HealthView
+from omniroute.routing.scoring.healing import SelfHealing
+from omniroute.routing.scoring.measured import Measured
 from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.routing.turns.affinity import Affinity
+from omniroute.routing.turns.pins import Pins
+from omniroute.routing.turns.rotation import Rotation
 from omniroute.routing.world import LiveWorld
 from omniroute.storage.records.configuration import (
     ApiKey,

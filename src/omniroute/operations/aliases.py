@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import AmbiguousModel, Conflict, InvalidRequest, NotFound, ValidationFailed
-from omniroute.routing.resolve import AUTO, SingleModel, checked_name, resolve
+from omniroute.routing.naming.resolve import AUTO, SingleModel, checked_name, resolve
 from omniroute.routing.snapshot import Snapshot
 
 NOT_MAPPED = "MODEL_NOT_MAPPED"

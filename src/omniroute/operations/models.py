@@ -11,8 +11,8 @@ from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.routing.permission import model_allowed
-from omniroute.routing.resolve import suggest_model
+from omniroute.routing.naming.permission import model_allowed
+from omniroute.routing.naming.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records.configuration import Connection
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.routing.quota_monitor import ALERTING, Monitor
+from omniroute.routing.quotas.monitor import ALERTING, Monitor
 from omniroute.storage.records.configuration import Connection
 
 MOST_MONITORS = 8

@@ -6,7 +6,7 @@ from omniroute.caller import Caller
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.routing.quotas import PREFLIGHT_MS
+from omniroute.routing.quotas.remaining import PREFLIGHT_MS
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records.configuration import Connection
 

@@ -14,8 +14,8 @@ from omniroute.engine import Engine
 from omniroute.errors import Conflict, NotFound, ValidationFailed
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.callers.key_policy import DAY_S
-from omniroute.routing.policy import PROTECTION
-from omniroute.routing.resilience import PRESETS, SETTING, Resilience, merged
+from omniroute.routing.resilience.policy import PROTECTION
+from omniroute.routing.resilience.profiles import PRESETS, SETTING, Resilience, merged
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 
 InputT = TypeVar("InputT")

@@ -11,12 +11,12 @@ from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.operations.inputs import field_problem
-from omniroute.routing.accounts import ACCOUNT_STRATEGIES
 from omniroute.routing.combo_config import read_config
-from omniroute.routing.quota_rules import SETTING, read_setting
-from omniroute.routing.resolve import AUTO_VARIANTS
+from omniroute.routing.naming.resolve import AUTO_VARIANTS
+from omniroute.routing.quotas.rules import SETTING, read_setting
 from omniroute.routing.shaping import SHAPES
 from omniroute.routing.snapshot import SETTINGS
+from omniroute.routing.turns.accounts import ACCOUNT_STRATEGIES
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "mcpTransport": ("all", "stdio", "sse", "streamable-http"),

@@ -15,8 +15,8 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.outbound import Endpoint, authorized, outbound, self_contained
 from omniroute.pipeline.streams.flow import Flow, Reading
 from omniroute.pipeline.streams.readiness import readiness_s
-from omniroute.routing.retry_hints import retry_after_ms
-from omniroute.routing.verdicts import Cause, Failure
+from omniroute.routing.resilience.retry_hints import retry_after_ms
+from omniroute.routing.resilience.verdicts import Cause, Failure
 from omniroute.upstream.aws.event_stream import EventStreamToSse
 from omniroute.upstream.send import (
     OutboundResponse,

@@ -20,13 +20,11 @@ from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
 from omniroute.pipeline.walk import Delivered, Walk
 from omniroute.routing.combo_config import ComboConfig
-from omniroute.routing.health import Health
 from omniroute.routing.live import Live
-from omniroute.routing.policy import category_of
-from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.targets import Candidate
-from omniroute.routing.tool_limits import tool_limit_in
-from omniroute.routing.verdicts import (
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.policy import category_of
+from omniroute.routing.resilience.tool_limits import tool_limit_in
+from omniroute.routing.resilience.verdicts import (
     CLIENT_GONE,
     FOREIGN_STATE,
     HEDGED,
@@ -35,6 +33,8 @@ from omniroute.routing.verdicts import (
     Verdict,
     classify,
 )
+from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.targets import Candidate
 
 ResultT = TypeVar("ResultT")
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from omniroute.errors import UpstreamFailed
-from omniroute.routing.health import HealthView
+from omniroute.routing.naming.resolve import suggest_model
 from omniroute.routing.plan import Plan
-from omniroute.routing.resolve import suggest_model
+from omniroute.routing.resilience.health import HealthView
+from omniroute.routing.resilience.verdicts import Failure, Verdict, informativeness
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Candidate
-from omniroute.routing.verdicts import Failure, Verdict, informativeness
 
 _OWN_CODES = {
     "deadline": ("timeout_error", "DEADLINE_EXCEEDED"),

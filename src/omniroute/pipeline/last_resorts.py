@@ -3,12 +3,12 @@
 from collections.abc import Collection
 
 from omniroute.errors import UpstreamFailed
-from omniroute.routing.health import HealthView
 from omniroute.routing.plan import Plan
+from omniroute.routing.resilience.health import HealthView
+from omniroute.routing.resilience.verdicts import Verdict
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.standby import roomier, stand_ins
 from omniroute.routing.targets import Candidate
-from omniroute.routing.verdicts import Verdict
 
 _NOT_THERE = frozenset({"unknown_model", "not_found"})
 _TOO_SMALL = "context_overflow"

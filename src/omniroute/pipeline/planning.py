@@ -11,9 +11,9 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.facts import facts_of
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.live import Live
+from omniroute.routing.naming.rerouting import REROUTES, rerouted
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.refusals import recovery_ms, refusal
-from omniroute.routing.rerouting import REROUTES, rerouted
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Asked
 from omniroute.routing.trace import Change

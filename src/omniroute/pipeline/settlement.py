@@ -18,11 +18,11 @@ from omniroute.pipeline.money.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.plan import Plan
+from omniroute.routing.resilience.verdicts import Failure, Verdict
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import AttemptTrace, RouteTrace
-from omniroute.routing.verdicts import Failure, Verdict
 from omniroute.storage.records.usage import FinishedRequest, SpentCharge, TraceRow, UsageRow
 
 Record: TypeAlias = Callable[[FinishedRequest], None]

@@ -10,9 +10,9 @@ from omniroute.pipeline.last_resorts import standing_by
 from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
 from omniroute.routing.plan import Plan
+from omniroute.routing.resilience.verdicts import Failure, Verdict
 from omniroute.routing.targets import Candidate
 from omniroute.routing.trace import Change
-from omniroute.routing.verdicts import Failure, Verdict
 
 ResultT = TypeVar("ResultT")
 

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from omniroute.routing.affinity import Affinity
-from omniroute.routing.auto import LOW_SCORE, READMIT_SCORE
-from omniroute.routing.healing import SelfHealing
-from omniroute.routing.health import Health
-from omniroute.routing.measured import Measured
-from omniroute.routing.pins import Pins
 from omniroute.routing.plan import Plan, counted_on
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.verdicts import OUT_OF_QUOTA, Verdict
+from omniroute.routing.scoring.auto import LOW_SCORE, READMIT_SCORE
+from omniroute.routing.scoring.healing import SelfHealing
+from omniroute.routing.scoring.measured import Measured
 from omniroute.routing.targets import Branch, Candidate, LastGood
-from omniroute.routing.verdicts import OUT_OF_QUOTA, Verdict
+from omniroute.routing.turns.affinity import Affinity
+from omniroute.routing.turns.pins import Pins
+from omniroute.routing.turns.rotation import Rotation
 from omniroute.routing.world import LiveWorld
 
 

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.chat import ChatRequest
-from omniroute.routing.accounts import ACCOUNT_STRATEGIES, AccountView
 from omniroute.routing.choices import Choice, Placed, RoutingView
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.strategies import STRATEGIES
@@ -27,6 +26,7 @@ from omniroute.routing.targets import (
     Standby,
     Survey,
 )
+from omniroute.routing.turns.accounts import ACCOUNT_STRATEGIES, AccountView
 from omniroute.routing.world import World
 
 

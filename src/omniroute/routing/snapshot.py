@@ -16,7 +16,7 @@ from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
-from omniroute.routing.patterns import matches
+from omniroute.routing.naming.patterns import matches
 from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records.configuration import (
     ApiKey,

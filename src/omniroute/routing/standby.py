@@ -12,8 +12,8 @@ from omniroute.catalog.models import context_tokens, known_models
 from omniroute.catalog.substitutes import relatives, shipped_substitutes
 from omniroute.chat import ChatRequest
 from omniroute.errors import InvalidRequest
-from omniroute.routing.permission import model_allowed
-from omniroute.routing.resolve import SingleModel, checked_name, resolve
+from omniroute.routing.naming.permission import model_allowed
+from omniroute.routing.naming.resolve import SingleModel, checked_name, resolve
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.targets import Branch, Candidate, Leaf, Node, RouteFacts, Standby
 

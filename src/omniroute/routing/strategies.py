@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.routing.auto import auto
 from omniroute.routing.choices import Choice, RoutingView
-from omniroute.routing.specificity import recommended_tier, tier_of
+from omniroute.routing.scoring.auto import auto
+from omniroute.routing.scoring.specificity import recommended_tier, tier_of
 from omniroute.routing.targets import Leaf, Quota
 
 Strategy: TypeAlias = Callable[[Sequence[Choice], RoutingView], list[Choice]]

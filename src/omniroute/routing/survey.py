@@ -9,11 +9,9 @@ from omniroute.catalog.models import known_models
 from omniroute.catalog.names import did_you_mean
 from omniroute.chat import ChatRequest
 from omniroute.errors import AmbiguousModel, InvalidRequest, NoCredentials
-from omniroute.routing.auto import VARIANTS
 from omniroute.routing.combo_config import ComboConfig
-from omniroute.routing.features import Features
-from omniroute.routing.permission import require_permission
-from omniroute.routing.resolve import (
+from omniroute.routing.naming.permission import require_permission
+from omniroute.routing.naming.resolve import (
     AutoRoute,
     NamedCombo,
     Resolution,
@@ -22,6 +20,9 @@ from omniroute.routing.resolve import (
     resolve,
     suggest_model,
 )
+from omniroute.routing.scoring.auto import VARIANTS
+from omniroute.routing.scoring.features import Features
+from omniroute.routing.scoring.tuning import in_tiers, tuning_of
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.standby import standby_of
 from omniroute.routing.strategies import STRATEGIES
@@ -34,7 +35,6 @@ from omniroute.routing.targets import (
     Survey,
     Tuning,
 )
-from omniroute.routing.tuning import in_tiers, tuning_of
 from omniroute.routing.world import World
 from omniroute.storage.records.configuration import Combo, ComboStep, Connection, ModelStep
 

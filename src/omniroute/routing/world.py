@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from omniroute.routing.affinity import Affinity
-from omniroute.routing.healing import SelfHealing
-from omniroute.routing.health import Cooldown, HealthView
-from omniroute.routing.measured import Measured
-from omniroute.routing.pins import Pins
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.health import Cooldown, HealthView
+from omniroute.routing.scoring.healing import SelfHealing
+from omniroute.routing.scoring.measured import Measured
 from omniroute.routing.targets import (
     AccountUse,
     BreakerState,
@@ -18,6 +15,9 @@ from omniroute.routing.targets import (
     Performance,
     Quota,
 )
+from omniroute.routing.turns.affinity import Affinity
+from omniroute.routing.turns.pins import Pins
+from omniroute.routing.turns.rotation import Rotation
 
 
 class World(Protocol):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
 
-from omniroute.routing.verdicts import Failure, classify
+from omniroute.routing.resilience.verdicts import Failure, classify
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from omniroute.operations.models import (
     list_models_catalog,
 )
 from omniroute.operations.nodes import NodeInput, create_node
-from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown
+from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown
 
 pytestmark = pytest.mark.anyio
 

@@ -17,10 +17,10 @@ from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import OmniRouteError
 from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
-from omniroute.routing.health import BREAKER_RESET_MS, Breaker, Cooldown, Health, Lockout
 from omniroute.routing.plan import from_survey
-from omniroute.routing.quotas import Quotas
+from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.recorded import RecordedWorld
+from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown, Health, Lockout
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.routing.survey import survey

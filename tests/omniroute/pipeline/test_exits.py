@@ -30,7 +30,7 @@ from omniroute.caller import Caller
 from omniroute.chat import Dialect
 from omniroute.errors import Forbidden, OmniRouteError, UpstreamFailed
 from omniroute.pipeline.attempt import Limits
-from omniroute.routing.health import BREAKER_RESET_MS, Breaker
+from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
 pytestmark = pytest.mark.anyio

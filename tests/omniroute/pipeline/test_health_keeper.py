@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from omniroute.pipeline.keepers.health_keeper import HealthKeeper, as_rows, from_rows
-from omniroute.routing.health import Health, HealthView
-from omniroute.routing.verdicts import Failure, classify
+from omniroute.routing.resilience.health import Health, HealthView
+from omniroute.routing.resilience.verdicts import Failure, classify
 from omniroute.storage.database import Database
 from omniroute.storage.secret_box import SecretBox
 

@@ -8,8 +8,8 @@ from tests.support.builders import account, combo, node, snapshot
 from omniroute.caller import Caller
 from omniroute.chat import Message, Text
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.routing.pins import TTL_MS
 from omniroute.routing.snapshot import Snapshot
+from omniroute.routing.turns.pins import TTL_MS
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

@@ -15,10 +15,10 @@ from omniroute.catalog.quota_report import QuotaReport
 from omniroute.errors import InvalidRequest, NotFound, OmniRouteError, RateLimited, UpstreamFailed
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
-from omniroute.routing.policy import Policy
-from omniroute.routing.quota_monitor import ALERT_PAUSE_MS, IDLE_AFTER_MS, Monitor, judged
-from omniroute.routing.quotas import FRESH_MS, PREFLIGHT_MS, Standing
-from omniroute.routing.resilience import Defaults
+from omniroute.routing.quotas.monitor import ALERT_PAUSE_MS, IDLE_AFTER_MS, Monitor, judged
+from omniroute.routing.quotas.remaining import FRESH_MS, PREFLIGHT_MS, Standing
+from omniroute.routing.resilience.policy import Policy
+from omniroute.routing.resilience.profiles import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.trace import RouteTrace
 from omniroute.storage.records.configuration import Connection

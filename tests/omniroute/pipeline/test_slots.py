@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.builders import account, node, snapshot
 
 from omniroute.pipeline.accounts.slots import LONGEST_LINE, Busy, Slots, Turnstiles
-from omniroute.routing.policy import Policy
-from omniroute.routing.quotas import Quotas
-from omniroute.routing.resilience import Defaults
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.policy import Policy
+from omniroute.routing.resilience.profiles import Defaults
 
 NEVER_S = 3_600.0
 

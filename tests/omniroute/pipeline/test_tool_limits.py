@@ -11,7 +11,7 @@ from omniroute.chat import Tool, ToolChoice
 from omniroute.errors import UpstreamFailed
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.keepers.health_keeper import as_rows, from_rows
-from omniroute.routing.tool_limits import LEARNED_FOR_MS, tool_limit_in
+from omniroute.routing.resilience.tool_limits import LEARNED_FOR_MS, tool_limit_in
 from omniroute.upstream.send import OutboundRequest
 
 pytestmark = pytest.mark.anyio

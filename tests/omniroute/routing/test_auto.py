@@ -13,18 +13,18 @@ from omniroute.catalog.fitness import shipped
 from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.chat import ChatRequest, Message, Text, Tool
 from omniroute.errors import BudgetExceeded
-from omniroute.routing.auto import MODE_PACKS, VARIANTS, WEIGHTS, auto, incident, weights_of
 from omniroute.routing.choices import Choice, RoutingView
-from omniroute.routing.factors import factors_of
-from omniroute.routing.healing import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SelfHealing
-from omniroute.routing.health import Health, HealthView
-from omniroute.routing.intent import intent_of
 from omniroute.routing.live import Live
-from omniroute.routing.measured import Measured
 from omniroute.routing.plan import Plan, plan
-from omniroute.routing.quotas import Quotas
+from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.refusals import refusal
-from omniroute.routing.specificity import recommended_tier, specificity
+from omniroute.routing.resilience.health import Health, HealthView
+from omniroute.routing.scoring.auto import MODE_PACKS, VARIANTS, WEIGHTS, auto, incident, weights_of
+from omniroute.routing.scoring.factors import factors_of
+from omniroute.routing.scoring.healing import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SelfHealing
+from omniroute.routing.scoring.intent import intent_of
+from omniroute.routing.scoring.measured import Measured
+from omniroute.routing.scoring.specificity import recommended_tier, specificity
 from omniroute.routing.targets import (
     Asked,
     Branch,

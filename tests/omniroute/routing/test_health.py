@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from omniroute.routing.health import (
+from omniroute.routing.resilience.health import (
     BASE_COOLDOWN_MS,
     BREAKER_RESET_MS,
     BREAKER_THRESHOLD,
@@ -12,7 +12,7 @@ from omniroute.routing.health import (
     Health,
     HealthView,
 )
-from omniroute.routing.verdicts import Failure, classify
+from omniroute.routing.resilience.verdicts import Failure, classify
 
 PROVIDERS = ("p", "q")
 CONNECTIONS = {"p": ("p1", "p2"), "q": ("q1",)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omniroute.routing.measured import MOST_SAMPLES, WINDOW_MS, Measured
+from omniroute.routing.scoring.measured import MOST_SAMPLES, WINDOW_MS, Measured
 from omniroute.routing.targets import LastGood, Performance
 from omniroute.storage.records.usage import UsageRow
 

@@ -14,15 +14,15 @@ from omniroute.errors import (
     RateLimited,
     TargetsUnavailable,
 )
-from omniroute.routing.health import Breaker, Cooldown, Health, HealthView, Lockout
 from omniroute.routing.live import Live
-from omniroute.routing.permission import model_allowed
+from omniroute.routing.naming.permission import model_allowed
 from omniroute.routing.plan import Plan, from_survey, plan
-from omniroute.routing.policy import Policy
-from omniroute.routing.quotas import Quotas
+from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.recorded import RecordedWorld
 from omniroute.routing.refusals import recovery_ms, refusal
-from omniroute.routing.resilience import Defaults
+from omniroute.routing.resilience.health import Breaker, Cooldown, Health, HealthView, Lockout
+from omniroute.routing.resilience.policy import Policy
+from omniroute.routing.resilience.profiles import Defaults
 from omniroute.routing.snapshot import Snapshot
 from omniroute.routing.survey import survey
 from omniroute.routing.targets import RouteFacts

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from tests.support.builders import account, node, snapshot
 
-from omniroute.routing.health import Health
-from omniroute.routing.policy import Policy, is_nearby
-from omniroute.routing.resilience import (
+from omniroute.routing.resilience.health import Health
+from omniroute.routing.resilience.policy import Policy, is_nearby
+from omniroute.routing.resilience.profiles import (
     DAY_MS,
     PRESETS,
     Defaults,
@@ -15,7 +15,7 @@ from omniroute.routing.resilience import (
     Resilience,
     in_force,
 )
-from omniroute.routing.verdicts import Failure, classify
+from omniroute.routing.resilience.verdicts import Failure, classify
 
 NOON_MS = 1_800_000_000_000 // DAY_MS * DAY_MS + DAY_MS // 2
 PLACE = ("p", "c", "model-x")

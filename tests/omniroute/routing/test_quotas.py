@@ -6,8 +6,8 @@ import pytest
 from tests.support.builders import account, snapshot
 
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
-from omniroute.routing.quota_rules import NO_RULES, QuotaRules, read_setting, rules_of
-from omniroute.routing.quotas import FRESH_MS, KEPT_MS, PREFLIGHT_MS, WANTED_MS, Quotas
+from omniroute.routing.quotas.remaining import FRESH_MS, KEPT_MS, PREFLIGHT_MS, WANTED_MS, Quotas
+from omniroute.routing.quotas.rules import NO_RULES, QuotaRules, read_setting, rules_of
 from omniroute.routing.targets import Quota
 
 NOW_MS = 1_800_000_000_000

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from omniroute.chat import ChatRequest, Image, Message, Part, Text
-from omniroute.routing.rerouting import background_reason, rerouted, task_of
+from omniroute.routing.naming.rerouting import background_reason, rerouted, task_of
 from omniroute.routing.shaping import shaping_of
 
 

@@ -7,8 +7,8 @@ from tests.support.builders import account, combo, node, snapshot
 
 from omniroute.chat import Dialect
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
-from omniroute.routing.patterns import specificity
-from omniroute.routing.resolve import AutoRoute, NamedCombo, Resolution, SingleModel, resolve
+from omniroute.routing.naming.patterns import specificity
+from omniroute.routing.naming.resolve import AutoRoute, NamedCombo, Resolution, SingleModel, resolve
 from omniroute.storage.records.configuration import CustomModel, ModelMapping
 
 SNAPSHOT = snapshot(

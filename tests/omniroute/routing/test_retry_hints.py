@@ -2,7 +2,7 @@
 
 import pytest
 
-from omniroute.routing.retry_hints import MAX_HINT_MS, retry_after_ms
+from omniroute.routing.resilience.retry_hints import MAX_HINT_MS, retry_after_ms
 
 NOW_MS = 1_800_000_000_000
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tests.support.builders import account, combo, node, quiet, reference, snapshot
 
 from omniroute.routing.choices import Choice, Placed, RoutingView
-from omniroute.routing.health import Cooldown, HealthView
 from omniroute.routing.plan import plan
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.resilience.health import Cooldown, HealthView
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.routing.targets import (
     Asked,
@@ -27,6 +26,7 @@ from omniroute.routing.targets import (
     SeenAccount,
     Tuning,
 )
+from omniroute.routing.turns.rotation import Rotation
 
 NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000

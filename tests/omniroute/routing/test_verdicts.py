@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from omniroute.routing.verdicts import (
+from omniroute.routing.resilience.verdicts import (
     OTHERWISE,
     TABLE,
     Cause,

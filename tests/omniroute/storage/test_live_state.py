@@ -17,10 +17,10 @@ from omniroute.pipeline.keepers.live_keepers import (
     RotationKeeper,
     SessionKeeper,
 )
-from omniroute.routing.affinity import Affinity
-from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
-from omniroute.routing.pins import Pins
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.turns.affinity import Affinity
+from omniroute.routing.turns.pins import TTL_MS as PIN_TTL_MS
+from omniroute.routing.turns.pins import Pins
+from omniroute.routing.turns.rotation import Rotation
 from omniroute.storage.database import Database
 from omniroute.storage.records.configuration import ApiKey
 from omniroute.storage.records.live import Binding, Pin

@@ -5,7 +5,7 @@ Which key a request goes out with is chosen when it is sent. No plan depends on 
 
 from msgspec.structs import replace
 
-from omniroute.routing.verdicts import Failure, Verdict
+from omniroute.routing.resilience.verdicts import Failure, Verdict
 from omniroute.storage.records.configuration import Connection
 
 EXTRA_KEYS = "extraApiKeys"

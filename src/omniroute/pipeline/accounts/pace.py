@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omniroute.routing.retry_hints import header_delay_ms
+from omniroute.routing.resilience.retry_hints import header_delay_ms
 
 MINUTE_MS = 60_000
 _LIMITS = (

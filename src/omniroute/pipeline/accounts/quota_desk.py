@@ -10,8 +10,8 @@ from omniroute.catalog.quota_report import QuotaReport
 from omniroute.errors import InvalidRequest, NotFound, OmniRouteError
 from omniroute.pipeline.accounts.quota_question import Asking, ask
 from omniroute.routing.plan import Plan
-from omniroute.routing.quota_rules import shape_of
-from omniroute.routing.quotas import Quotas
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.quotas.rules import shape_of
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records.configuration import Connection
 

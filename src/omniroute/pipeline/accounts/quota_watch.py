@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
-from omniroute.routing.quota_monitor import Monitor, judged
-from omniroute.routing.quota_rules import QuotaRules
-from omniroute.routing.quotas import FRESH_MS
+from omniroute.routing.quotas.monitor import Monitor, judged
+from omniroute.routing.quotas.remaining import FRESH_MS
+from omniroute.routing.quotas.rules import QuotaRules
 from omniroute.storage.records.configuration import Connection
 
 log = logging.getLogger(__name__)

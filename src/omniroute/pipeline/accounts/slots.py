@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from omniroute.pipeline.accounts.pace import Pace
-from omniroute.routing.policy import Policy, QueueRules
-from omniroute.routing.quotas import Quotas
+from omniroute.routing.quotas.remaining import Quotas
+from omniroute.routing.resilience.policy import Policy, QueueRules
 from omniroute.storage.records.configuration import Connection
 
 LONGEST_WAIT_S = 30.0

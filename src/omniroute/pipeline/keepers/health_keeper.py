@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from omniroute.pipeline.keepers.keeper import Keeper
-from omniroute.routing.health import (
+from omniroute.routing.resilience.health import (
     Breaker,
     Cooldown,
     Health,

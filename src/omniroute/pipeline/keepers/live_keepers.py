@@ -10,10 +10,10 @@ from omniroute.pipeline.callers.key_uses import KeyUses
 from omniroute.pipeline.callers.sessions import TTL_MS as SESSION_TTL_MS
 from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.keepers.keeper import Keeper
-from omniroute.routing.affinity import TTL_MS, Affinity
-from omniroute.routing.pins import TTL_MS as PIN_TTL_MS
-from omniroute.routing.pins import Pins
-from omniroute.routing.rotation import Rotation
+from omniroute.routing.turns.affinity import TTL_MS, Affinity
+from omniroute.routing.turns.pins import TTL_MS as PIN_TTL_MS
+from omniroute.routing.turns.pins import Pins
+from omniroute.routing.turns.rotation import Rotation
 from omniroute.storage.database import Database
 from omniroute.storage.records.live import Binding, Pin
 from omniroute.storage.states import StateKey

@@ -14,8 +14,8 @@ from omniroute.pipeline.outbound import Endpoint
 from omniroute.pipeline.settlement import Settlement
 from omniroute.pipeline.streams.flow import failed_facts
 from omniroute.routing.live import Live
-from omniroute.routing.policy import category_of
-from omniroute.routing.verdicts import Failure, classify
+from omniroute.routing.resilience.policy import category_of
+from omniroute.routing.resilience.verdicts import Failure, classify
 from omniroute.upstream.send import TransportFailed
 
 OutT = TypeVar("OutT", bytes, list[Event])

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.routing.resilience import DAY_MS, FailureKind, Profile, Profiles
-from omniroute.routing.tool_limits import LEARNED_FOR_MS
-from omniroute.routing.verdicts import Failure, Verdict, failure_kind
+from omniroute.routing.resilience.profiles import DAY_MS, FailureKind, Profile, Profiles
+from omniroute.routing.resilience.tool_limits import LEARNED_FOR_MS
+from omniroute.routing.resilience.verdicts import Failure, Verdict, failure_kind
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")

@@ -9,7 +9,7 @@ from statistics import fmean
 from msgspec.structs import replace
 
 from omniroute.routing.choices import Choice, RoutingView
-from omniroute.routing.factors import factors_of
+from omniroute.routing.scoring.factors import factors_of
 from omniroute.routing.targets import Branch, Factor, Leaf, Tuning
 
 WEIGHTS: Mapping[str, float] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from omniroute.routing.choices import Choice
-from omniroute.routing.specificity import TIERS, recommended_tier, tier_of
+from omniroute.routing.scoring.specificity import TIERS, recommended_tier, tier_of
 from omniroute.routing.targets import Asked, Leaf, SeenAccount
 
 _HEALTH: Mapping[str, float] = {"CLOSED": 1.0, "HALF_OPEN": 0.5, "OPEN": 0.0}

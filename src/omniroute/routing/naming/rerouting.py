@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from omniroute.catalog.substitutes import shipped_substitutes
 from omniroute.chat import ChatRequest, Image
-from omniroute.routing.intent import CODE_MARKS, last_turn
+from omniroute.routing.scoring.intent import CODE_MARKS, last_turn
 from omniroute.routing.shaping import BackgroundDegradation, Shaping, TaskRouting
 
 Task: TypeAlias = Literal[

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.catalog.quota_report import QuotaReport, length_ms, plain
-from omniroute.routing.quota_rules import NO_RULES, QuotaRules, goes_by
-from omniroute.routing.retry_hints import header_delay_ms
+from omniroute.routing.quotas.rules import NO_RULES, QuotaRules, goes_by
+from omniroute.routing.resilience.retry_hints import header_delay_ms
 from omniroute.routing.targets import Quota
 
 FRESH_MS = 5 * 60_000

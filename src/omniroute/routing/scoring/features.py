@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from omniroute.catalog.models import context_tokens
 from omniroute.chat import ChatRequest, Image, Usage
-from omniroute.routing.intent import TASKS, intent_of
+from omniroute.routing.scoring.intent import TASKS, intent_of
+from omniroute.routing.scoring.specificity import specificity
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.snapshot import Snapshot
-from omniroute.routing.specificity import specificity
 from omniroute.routing.targets import Leaf, RouteFacts, SeenAccount
 from omniroute.routing.world import World
 from omniroute.storage.records.configuration import Connection

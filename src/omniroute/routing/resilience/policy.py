@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from omniroute.routing import quota_rules
-from omniroute.routing.quota_rules import USUAL, QuotaPreflight, QuotaRules, read_setting, rules_of
-from omniroute.routing.resilience import (
+from omniroute.routing.quotas import rules as quota_rules
+from omniroute.routing.quotas.rules import USUAL, QuotaPreflight, QuotaRules, read_setting, rules_of
+from omniroute.routing.resilience.profiles import (
     SETTING,
     Category,
     Defaults,

@@ -9,7 +9,7 @@ from omniroute.catalog.models import known_models, providers_by_model
 from omniroute.catalog.names import did_you_mean, nearest
 from omniroute.catalog.spellings import SPELLINGS
 from omniroute.errors import AmbiguousModel, InvalidRequest, UnknownModel
-from omniroute.routing.patterns import alias_target, matches
+from omniroute.routing.naming.patterns import alias_target, matches
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records.configuration import Combo
 

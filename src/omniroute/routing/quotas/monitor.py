@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from omniroute.routing.quotas import FRESH_MS, Standing
+from omniroute.routing.quotas.remaining import FRESH_MS, Standing
 
 Status: TypeAlias = Literal["starting", "idle", "healthy", "warning", "exhausted", "error"]
 

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from omniroute.routing.resilience import Category, FailureKind
-from omniroute.routing.tool_limits import tool_limit_in
+from omniroute.routing.resilience.profiles import Category, FailureKind
+from omniroute.routing.resilience.tool_limits import tool_limit_in
 
 Cause: TypeAlias = Literal[
     "status",  # the upstream answered an HTTP error

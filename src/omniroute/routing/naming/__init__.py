@@ -1,0 +1,1 @@
+"""What the model of a request means, and who may ask for it."""

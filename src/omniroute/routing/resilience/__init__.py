@@ -1,0 +1,1 @@
+"""How failures are judged and what follows from them: verdicts, health, rests, profiles."""

@@ -1,0 +1,1 @@
+"""What makes one target better than another: measured factors, and how a combo weighs them."""
