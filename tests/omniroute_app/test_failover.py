@@ -56,22 +56,26 @@ def going_on(http: httpx.Client, request_id: str) -> None:
     assert second["continues_at"] == len(BEFORE_THE_CUT)
 
 
+@pytest.fixture
+def broken_off(
+    http: httpx.Client, renewed: Callable[[str], str], target: str, ending: str
+) -> Iterator[str]:
+    """A combo whose first target breaks off, and whose second one, of another dialect, goes on."""
+    models = renewed(f"{target}/{ending}"), renewed(f"{next_to(target)}/count-3")
+    with combo(http, *models, midStreamFailover=True) as name:
+        yield name
+
+
 @every_target
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_openai_sees_one_whole_message(
-    crossroads: Gateway,
-    http: httpx.Client,
-    renewed: Callable[[str], str],
-    target: str,
-    ending: str,
+    crossroads: Gateway, http: httpx.Client, broken_off: str
 ) -> None:
-    models = [renewed(f"{target}/{ending}"), renewed(f"{next_to(target)}/count-3")]
     with (
-        combo(http, *models, midStreamFailover=True) as name,
         openai.OpenAI(base_url=f"{crossroads.url}/v1", api_key="unused", max_retries=0) as sdk,
     ):
         answer = sdk.chat.completions.create(
-            model=name, messages=[{"role": "user", "content": ASKED}], stream=True
+            model=broken_off, messages=[{"role": "user", "content": ASKED}], stream=True
         )
         request_id = answer.response.headers["x-request-id"]
         chunks = list(answer)
@@ -85,18 +89,12 @@ def test_openai_sees_one_whole_message(
 @every_target
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_anthropic_sees_one_whole_message(
-    crossroads: Gateway,
-    http: httpx.Client,
-    renewed: Callable[[str], str],
-    target: str,
-    ending: str,
+    crossroads: Gateway, http: httpx.Client, broken_off: str
 ) -> None:
-    models = [renewed(f"{target}/{ending}"), renewed(f"{next_to(target)}/count-3")]
     with (
-        combo(http, *models, midStreamFailover=True) as name,
         anthropic.Anthropic(base_url=crossroads.url, api_key="unused", max_retries=0) as sdk,
         sdk.messages.stream(
-            model=name, max_tokens=50, messages=[{"role": "user", "content": ASKED}]
+            model=broken_off, max_tokens=50, messages=[{"role": "user", "content": ASKED}]
         ) as events,
     ):
         request_id = events.response.headers["x-request-id"]
