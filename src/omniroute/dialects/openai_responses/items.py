@@ -1,5 +1,6 @@
 """Output items of a response, as they begin, grow and end on the wire."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from omniroute.chat import Reasoning
@@ -7,7 +8,7 @@ from omniroute.dialects.arguments import is_object
 from omniroute.dialects.openai_responses.wire import Wire, free_text, sealed
 
 
-class Item:
+class Item(ABC):
     """One item on its way out. It writes nothing before its turn; see `ResponsesEncoder`.
 
     `begin`, `grow` and `end` give events without numbers; `done` is the finished item.
@@ -24,9 +25,9 @@ class Item:
         """Whether the item can end when another waits behind it."""
         return True
 
+    @abstractmethod
     def done(self) -> Wire:
         """The finished item."""
-        raise NotImplementedError
 
     def opening(self) -> Wire:
         """The item before it has any content."""

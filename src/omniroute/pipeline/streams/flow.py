@@ -246,23 +246,11 @@ class EventFlow:
         return events
 
 
-class TranslatedFlow:
-    """Different dialects: the upstream's events, written for the caller.
+class OverEvents:
+    """What every flow over another flow's events knows, because those know it."""
 
-    Args:
-        remarks: the caller's stream has comments.
-    """
-
-    def __init__(
-        self, events: Flow[list[Event]], encoder: StreamEncoder, *, remarks: bool = False
-    ) -> None:
+    def __init__(self, events: Flow[list[Event]]) -> None:
         self._events = events
-        self._encoder = encoder
-        self._remarks = remarks
-
-    def taken_over(self, events: Flow[list[Event]]) -> "TranslatedFlow":
-        """The same stream to the caller, out of another target's events."""
-        return TranslatedFlow(events, self._encoder, remarks=self._remarks)
 
     @property
     def content(self) -> bool:
@@ -291,6 +279,25 @@ class TranslatedFlow:
     @property
     def content_bytes(self) -> int:
         return self._events.content_bytes
+
+
+class TranslatedFlow(OverEvents):
+    """Different dialects: the upstream's events, written for the caller.
+
+    Args:
+        remarks: the caller's stream has comments.
+    """
+
+    def __init__(
+        self, events: Flow[list[Event]], encoder: StreamEncoder, *, remarks: bool = False
+    ) -> None:
+        super().__init__(events)
+        self._encoder = encoder
+        self._remarks = remarks
+
+    def taken_over(self, events: Flow[list[Event]]) -> "TranslatedFlow":
+        """The same stream to the caller, out of another target's events."""
+        return TranslatedFlow(events, self._encoder, remarks=self._remarks)
 
     def feed(self, chunk: bytes) -> bytes:
         return self._encode(self._events.feed(chunk))

@@ -24,12 +24,11 @@ from omniroute.chat import (
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
-    Usage,
 )
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.outbound import Endpoint
-from omniroute.pipeline.streams.flow import EventFlow
+from omniroute.pipeline.streams.flow import EventFlow, OverEvents
 
 MOST_SEAMS = 3
 """However many targets are left, an answer is not made of more than four pieces."""
@@ -58,11 +57,11 @@ class Committed:
         self._pieces.append(text)
 
 
-class SeamedFlow:
+class SeamedFlow(OverEvents):
     """A target's events, as they may leave when another target may have to go on."""
 
     def __init__(self, events: EventFlow, committed: Committed) -> None:
-        self._events = events
+        super().__init__(events)
         self._committed = committed
         self._held: list[Event] = []
         self._continues = committed.seams > 0
@@ -74,30 +73,6 @@ class SeamedFlow:
     def content(self) -> bool:
         # All may have been said before the cut: then the end is what was missing.
         return self._events.content or (self._continues and self._events.finished)
-
-    @property
-    def finished(self) -> bool:
-        return self._events.finished
-
-    @property
-    def done(self) -> bool:
-        return self._events.done
-
-    @property
-    def failure(self) -> Failed | None:
-        return self._events.failure
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._events.usage
-
-    @property
-    def tokens_seen(self) -> int:
-        return self._events.tokens_seen
-
-    @property
-    def content_bytes(self) -> int:
-        return self._events.content_bytes
 
     def feed(self, chunk: bytes) -> list[Event]:
         return self._told(self._events.feed(chunk))
