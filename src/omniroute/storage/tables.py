@@ -459,6 +459,8 @@ rotation_states = Table(
     Column("name", AnyText, primary_key=True),
     Column("state", JsonText),
 )
+
+# Summaries of conversations that wait for another account.
 context_handoffs = Table(
     "context_handoffs",
     metadata,
@@ -467,7 +469,7 @@ context_handoffs = Table(
     Column("data", AnyText, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
 )
-"""Summaries of conversations that wait for another account."""
+
 quota_snapshots = Table(
     "quota_snapshots",
     metadata,
@@ -485,6 +487,7 @@ quota_snapshots = Table(
     Index(None, "connection_id", "created_at_ms"),
 )
 
+# The models conversations keep in combos that protect them.
 conversation_pins = Table(
     "conversation_pins",
     metadata,
@@ -494,4 +497,3 @@ conversation_pins = Table(
     Column("model", AnyText, nullable=False),
     Column("last_seen_ms", BigInteger, nullable=False, index=True),
 )
-"""The models conversations keep in combos that protect them."""
