@@ -8,6 +8,10 @@ from msgspec import Struct
 
 Door: TypeAlias = Literal["http", "mcp", "a2a", "cli"]
 
+Credential: TypeAlias = Literal["none", "key", "session", "cli", "system"]
+"""What a caller showed: nothing, an API key, a dashboard session, the token of this machine's
+command line; `system` is the gateway itself, in work nobody asked for."""
+
 ENV_KEY_ID = "env-key"
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
@@ -28,6 +32,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     `run_id` ties together everything one undertaking causes, `task_id` is the A2A task.
     `max_sessions` 0 is any number. `auto_resolve` leaves it to the gateway which of several
     providers that list a model is asked. `no_log` keeps its requests out of the call log.
+    `address` is where the request came from and `request_id` its id, for the audit log.
     """
 
     door: Door
@@ -44,6 +49,17 @@ class Caller(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None
+    credential: Credential = "none"
+    address: str | None = None
+    request_id: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """The name under which the audit log has what this caller does."""
+        if self.key_id is not None:
+            return f"key:{self.key_id}"
+        names = {"session": "admin", "cli": "cli", "system": "system"}
+        return names.get(self.credential, "local" if self.is_operator else "anonymous")
 
     @property
     def owner(self) -> str:
@@ -65,3 +81,7 @@ def run_named(named: object, traceparent: object = None) -> str | None:
         return named.strip()[:200]
     found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
     return found["trace"] if found is not None else None
+
+
+SYSTEM = Caller(door="cli", credential="system", is_operator=True)
+"""The gateway itself, in work nobody asked for."""

@@ -1,11 +1,17 @@
 """The engine: the collaborators every operation stands on, and the configuration they read."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
+
+from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
+from omniroute.clock import now_ms as clock_ms
+from omniroute.errors import OmniRouteError
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
@@ -18,8 +24,45 @@ from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
+from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.upstream.price_lists import PriceLists
+
+log = structlog.get_logger(__name__)
+
+_RESOURCES: Mapping[str, str] = {
+    "auth": "auth_session",
+    "provider.credentials": "provider_credentials",
+    "provider.validation": "provider_credentials",
+    "apiKey": "api_key",
+    "sync.token": "sync_token",
+}
+"""What actions are about, by how they begin; others are about their first word."""
+
+
+def audit_entry(
+    caller: Caller,
+    action: str,
+    target: str | None,
+    timestamp_ms: int,
+    *,
+    status: AuditStatus = "success",
+    details: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """What the audit log says of something a caller did or tried."""
+    noun = action.rpartition(".")[0]
+    return AuditEntry(
+        timestamp_ms=timestamp_ms,
+        action=action,
+        actor=caller.actor,
+        target=target,
+        details=dict(details or {}),
+        metadata={"door": caller.door, "credential": caller.credential},
+        ip_address=caller.address,
+        resource_type=_RESOURCES.get(noun, noun.partition(".")[0]),
+        status=status,
+        request_id=caller.request_id,
+    )
 
 
 class Configuration:
@@ -39,8 +82,10 @@ class Configuration:
         *,
         spellings: bool = True,
         fitness: Fitness | None = None,
+        now_ms: Callable[[], int] = clock_ms,
     ) -> None:
         self._database = database
+        self._now_ms = now_ms
         self.spellings = spellings
         self._fitness = fitness
         self._lock = asyncio.Lock()
@@ -87,12 +132,52 @@ class Configuration:
             seen(self._snapshot)
 
     @asynccontextmanager
-    async def change(self) -> AsyncGenerator[Work]:
-        """A transaction on configuration; the next request after it sees what it wrote."""
+    async def following(
+        self, every_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> AsyncGenerator[None]:
+        """See what other processes on the same database change, `every_s` seconds later at the
+        latest, while the context is open."""
+        task = asyncio.create_task(self._follow(every_s, sleep), name="configuration")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _follow(self, every_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        while True:
+            await sleep(every_s)
+            try:
+                await self.catch_up()
+            except OmniRouteError as error:  # the old configuration holds until it can be read
+                log.warning("configuration_not_read", error=str(error))
+
+    async def catch_up(self) -> None:
+        """Read everything again if somebody else has changed something."""
+        async with self._database.reading() as work:
+            stored = await work.settings.version()
+        if stored != self.snapshot.version:
+            async with self._lock:
+                await self.load()
+
+    @asynccontextmanager
+    async def change(
+        self, caller: Caller, action: str, target: str | None = None
+    ) -> AsyncGenerator[Work]:
+        """A transaction on configuration; the next request after it sees what it wrote.
+
+        The audit log says so in the same transaction; put what changed into `work.details`.
+
+        Args:
+            action: `noun.verb`, see 02 §14.2.
+            target: what is changed, by the name people know it by.
+        """
         async with self._lock:
             async with self._database.work() as work:
                 yield work
                 await work.settings.bump()
+                entry = audit_entry(caller, action, target, self._now_ms(), details=work.details)
+                await work.audit_log.add(entry)
             await self.load()
 
 

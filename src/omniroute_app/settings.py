@@ -70,6 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: str = "text"
     model_spellings: bool = True
     discover: bool = True
+    config_hot_reload_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 500
 
     @property
     def is_loopback_bind(self) -> bool:
@@ -251,6 +252,10 @@ VARIABLES: Mapping[str, Variable] = {
     "model_spellings": Variable(
         ("MODEL_ALIAS_COMPAT_ENABLED",),
         "Understand other vendors' spellings of model names, such as `gpt-oss:120b`.",
+    ),
+    "config_hot_reload_ms": Variable(
+        ("OMNIROUTE_CONFIG_HOT_RELOAD_MS",),
+        "How often to look for changes other processes made to the configuration.",
     ),
     "discover": Variable(
         ("OMNIROUTE_DISCOVER",), "Look for provider keys in the environment and local servers."

@@ -120,6 +120,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             fitness=from_file(settings.fitness_file) if settings.fitness_file else None,
         )
         await configuration.load()
+        reload_s = settings.config_hot_reload_ms / 1000
+        await stack.enter_async_context(configuration.following(reload_s))
         policy = Policy(lambda: configuration.snapshot, _resilience(settings))
         health = Health(now_ms, policy.profile)
         configuration.watch(lambda _: health.retuned())

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from tests.omniroute_mcp.conftest import application
 
-from omniroute.caller import Caller
+from omniroute.caller import SYSTEM, Caller
 from omniroute.engine import Engine
 from omniroute.operations.key_inputs import KeyInput
 from omniroute.operations.keys import create_key
@@ -47,7 +47,7 @@ LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 
 async def set_setting(engine: Engine, name: str, value: Any) -> None:
     """Change one setting of a running gateway."""
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(SYSTEM, "settings.updated") as work:
         await work.settings.set(name, value)
 
 

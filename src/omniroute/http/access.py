@@ -152,6 +152,12 @@ class Access:
             Unauthenticated: neither.
             Forbidden: a key that may not manage.
         """
+        known = self._operator(scope, snapshot)
+        return replace(
+            known, address=self.address_of(scope), request_id=scope["state"]["request_id"]
+        )
+
+    def _operator(self, scope: Scope, snapshot: Snapshot) -> Caller:
         headers = headers_of(scope)
         key = bearer(headers)
         if key is not None:

@@ -22,6 +22,7 @@ from omniroute.errors import (
     ValidationFailed,
 )
 from omniroute.http.access import Access, route_class
+from omniroute.http.audit_routes import AUDIT
 from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import chat_router
@@ -109,6 +110,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *RESILIENCE,
             *USAGE,
             *SESSIONS,
+            *AUDIT,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),

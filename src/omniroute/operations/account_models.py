@@ -66,7 +66,7 @@ async def account_models(
             if not known:
                 raise
             return _shown(account, known, "local_catalog", warning=str(failed))
-        await _remember(engine, account, models)
+        await _remember(engine, caller, account, models)
         return _shown(account, models, "api")
     return _shown(account, snapshot.models(account), "local_catalog")
 
@@ -127,14 +127,18 @@ async def _page(
         raise UpstreamFailed(f"{provider.name} answered something else than a list.") from error
 
 
-async def _remember(engine: Engine, account: Connection, models: tuple[str, ...]) -> None:
+async def _remember(
+    engine: Engine, caller: Caller, account: Connection, models: tuple[str, ...]
+) -> None:
     async with engine.database.reading() as work:
         stored = await work.connections.get(account.id)
     if stored is None:  # found at start, and not kept
         return
     options = {**stored.options, "models": list(models)}
     changed = msgspec.structs.replace(stored, options=options, updated_at=iso(engine.now_ms()))
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "provider.models.discovered", account.name
+    ) as work:
         await work.connections.save(changed)
 
 

@@ -50,7 +50,7 @@ async def set_alias(engine: Engine, caller: Caller, new: AliasInput) -> AliasSav
         ValidationFailed: the alias could never be asked for, or its target does not exist.
     """
     alias, target = checked_name(new.alias), checked_name(new.model)
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "alias.updated", alias) as work:
         combos = {combo.name for combo in await work.combos.list()}
         problem = _problem(alias, target, combos, engine.snapshot)
         if problem is not None:
@@ -103,7 +103,7 @@ async def delete_alias(engine: Engine, caller: Caller, alias: str) -> None:
     """
     if not alias.strip():
         raise InvalidRequest("Name an alias: ?alias=fast", param="alias")
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "alias.deleted", alias) as work:
         if not await work.model_names.delete_alias(alias):
             raise NotFound(f"There is no alias '{alias}'.", code=NOT_MAPPED)
 

@@ -145,7 +145,9 @@ async def set_budget(engine: Engine, caller: Caller, written: ScopeBudgetInput) 
         updated_at_ms=now_ms,
     )
     await engine.journal.flush()  # what was spent before counts, too
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "budget.updated", f"{row.scope_kind}:{row.scope_id}"
+    ) as work:
         await work.budgets.save(row)
     return _limits(row)
 
@@ -156,7 +158,7 @@ async def delete_budget(engine: Engine, caller: Caller, kind: ScopeKind, scope_i
     Raises:
         NotFound: it has none.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "budget.deleted", f"{kind}:{scope_id}") as work:
         if not await work.budgets.delete(kind, scope_id):
             raise NotFound(f"There is no budget of {kind} '{scope_id}'.")
     engine.ledger.forget(kind, scope_id)

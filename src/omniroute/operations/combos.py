@@ -102,7 +102,7 @@ async def create_combo(engine: Engine, caller: Caller, new: ComboInput) -> Combo
         InvalidRequest: the name is taken, or references form a cycle or nest too deep.
         ValidationFailed: a field or step is not valid.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "combo.created", new.name) as work:
         combo = combo_of(engine, new, await work.combos.list())
         await work.combos.save(combo)
     return view(combo)
@@ -152,7 +152,7 @@ async def change_combo(
     }
     if not said:
         raise ValidationFailed([("", "at least one field is needed")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "combo.updated", combo_id) as work:
         stored = {row.id: row for row in await work.combos.list()}
         old = stored.pop(combo_id, None)
         if old is None:
@@ -163,6 +163,7 @@ async def change_combo(
             others = await _renamed(work, old.name, combo.name, others)
         _require_sound(combo, others)
         await work.combos.save(combo)
+        work.details.update(name=combo.name, changed=sorted(said))
     return view(combo)
 
 
@@ -173,7 +174,7 @@ async def reorder_combos(engine: Engine, caller: Caller, order: ComboOrder) -> l
         ValidationFailed: an id is unknown or named twice.
     """
     wanted = order.combo_ids
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "combo.reordered") as work:
         stored = {row.id: row for row in await work.combos.list()}
         problems = [
             (f"comboIds.{at}", "is named twice" if one in wanted[:at] else "is no combo's id")
@@ -214,7 +215,7 @@ async def delete_combo(engine: Engine, caller: Caller, combo_id: str) -> None:
     Raises:
         NotFound: there is none with this id.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "combo.deleted", combo_id) as work:
         if not await work.combos.delete(combo_id):
             raise NotFound(f"There is no combo with the id '{combo_id}'.")
 

@@ -99,7 +99,9 @@ async def create_connection(engine: Engine, caller: Caller, new: ConnectionInput
     if node is not None:
         options = {**_node_facts(node), **options}
     now = iso(engine.now_ms())
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "provider.credentials.created", f"{provider_id}:{new.name}"
+    ) as work:
         old = await work.connections.find(provider_id, new.name)
         connection = Connection(
             id=old.id if old else engine.new_id(),
@@ -134,7 +136,9 @@ async def delete_connection(engine: Engine, caller: Caller, connection_id: str) 
             f"Account '{found.name}' was found at start and is not stored. "
             "Unset its environment variable, or stop its server, and restart."
         )
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "provider.credentials.revoked", f"{found.provider}:{found.name}"
+    ) as work:
         await work.connections.delete(connection_id)
     _start_afresh(engine, connection_id)
 

@@ -65,7 +65,9 @@ async def add_custom_model(
     )
     if not model.id:
         raise ValidationFailed([("modelId", "must not be blank")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "model.updated", f"{model.provider}/{model.id}"
+    ) as work:
         await work.model_names.save_custom_model(model)
     return _view(model)
 
@@ -78,7 +80,9 @@ async def delete_custom_model(engine: Engine, caller: Caller, provider: str, mod
         NotFound: the model was not added by hand.
     """
     provider_id = _provider(provider, engine.snapshot)
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "model.deleted", f"{provider_id}/{model_id}"
+    ) as work:
         if not await work.model_names.delete_custom_model(provider_id, model_id):
             raise NotFound(f"Nobody added a model '{model_id}' to '{provider}'.")
 

@@ -1,5 +1,6 @@
 """Keys of the gateway itself: made once, shown once, stored as keyed hashes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -90,7 +91,7 @@ async def create_key(engine: Engine, caller: Caller, new: KeyInput) -> NewKey:
         **_text_of(engine, text),
         **said,
     )
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "apiKey.created", record.name) as work:
         await work.keys.save(record)
     return NewKey(
         key=text,
@@ -132,13 +133,14 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
     said: dict[str, Any] = fields_of(change)
     if not said:
         raise ValidationFailed([("", "at least one field is needed")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, _action_of(said), key_id) as work:
         old = await _stored(work, key_id)
         new = msgspec.structs.replace(old, **said)
         require_grantable(caller, new.scopes, old.scopes)
         if caller.key_id == key_id:
             _require_still_operator(new, engine.now_ms())
         await work.keys.save(new)
+        work.details["changed"] = sorted(said)
     echoed = {name: getattr(change, name) for name in KeyPolicy.__struct_fields__}
     return KeyChanged(message="Key updated", name=said.get("name", UNSET), **echoed)
 
@@ -151,7 +153,7 @@ async def regenerate_key(engine: Engine, caller: Caller, key_id: str) -> Regener
         Conflict: the key has scopes that the caller's own key lacks.
     """
     text = engine.new_api_key()
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "apiKey.regenerated", key_id) as work:
         old = await _stored(work, key_id)
         require_grantable(caller, old.scopes)
         await work.keys.save(msgspec.structs.replace(old, **_text_of(engine, text)))
@@ -167,13 +169,22 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
     """
     if caller.key_id == key_id:
         raise Conflict("An API key cannot delete itself.", code="own_key")
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "apiKey.deleted", key_id) as work:
         if not await work.keys.delete(key_id):
             raise _unknown(key_id)
         await work.budgets.delete("key", key_id)
         await work.rates.drop_key(key_id)
         await work.sessions.drop_key(key_id)
     engine.ledger.forget("key", key_id)
+
+
+def _action_of(said: Mapping[str, Any]) -> str:
+    """What the audit log calls a change: switching a key off or on has names of its own."""
+    if "is_banned" in said:
+        return "apiKey.ban" if said["is_banned"] else "apiKey.unban"
+    if "is_active" in said:
+        return "apiKey.activate" if said["is_active"] else "apiKey.deactivate"
+    return "apiKey.updated"
 
 
 async def _stored(work: Work, key_id: str) -> ApiKey:

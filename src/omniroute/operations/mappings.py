@@ -78,7 +78,7 @@ async def create_mapping(engine: Engine, caller: Caller, new: MappingInput) -> M
     mapping = ModelMapping(
         id=engine.new_id(), created_at=now, updated_at=now, **msgspec.structs.asdict(new)
     )
-    return await _save(engine, mapping)
+    return await _save(engine, caller, "mapping.created", mapping)
 
 
 async def change_mapping(
@@ -95,7 +95,8 @@ async def change_mapping(
         mapping = await _found(work, mapping_id)
     named = {name: v for name, v in msgspec.structs.asdict(change).items() if v is not UNSET}
     now = iso(engine.now_ms())
-    return await _save(engine, msgspec.structs.replace(mapping, **named, updated_at=now))
+    changed = msgspec.structs.replace(mapping, **named, updated_at=now)
+    return await _save(engine, caller, "mapping.updated", changed)
 
 
 async def delete_mapping(engine: Engine, caller: Caller, mapping_id: str) -> None:
@@ -104,16 +105,16 @@ async def delete_mapping(engine: Engine, caller: Caller, mapping_id: str) -> Non
     Raises:
         NotFound: there is none with this id.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "mapping.deleted", mapping_id) as work:
         if not await work.mappings.delete(mapping_id):
             raise NotFound(f"There is no mapping with the id '{mapping_id}'.")
 
 
-async def _save(engine: Engine, mapping: ModelMapping) -> MappingView:
+async def _save(engine: Engine, caller: Caller, action: str, mapping: ModelMapping) -> MappingView:
     mapping = msgspec.structs.replace(mapping, pattern=mapping.pattern.strip())
     if not mapping.pattern:
         raise ValidationFailed([("pattern", "must not be blank")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, action, mapping.pattern) as work:
         if await work.combos.get(mapping.combo_id) is None:
             raise InvalidRequest(
                 f"There is no combo with the id '{mapping.combo_id}'. GET /api/combos lists them.",

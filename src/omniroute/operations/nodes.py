@@ -122,7 +122,7 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
     """
     kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
     node = _node(new, f"{kind}-{engine.new_id()}", iso(engine.now_ms()))
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "node.created", node.prefix) as work:
         taken = {row.prefix for row in await work.nodes.list()}
         if node.prefix in taken or node.prefix in engine.snapshot.prefixes:
             raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
@@ -138,7 +138,7 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
         ValidationFailed: a field is not valid, or the type would change.
         Conflict: the prefix is taken by a provider or another node.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "node.updated", new.prefix) as work:
         old = await work.nodes.get(node_id)
         if old is None:
             raise NotFound(f"There is no provider node with the id '{node_id}'.")
@@ -233,7 +233,7 @@ async def delete_node(engine: Engine, caller: Caller, node_id: str) -> None:
     Raises:
         NotFound: there is none with this id.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "node.deleted", node_id) as work:
         if not await work.nodes.delete(node_id):
             raise NotFound(f"There is no provider node with the id '{node_id}'.")
         await work.connections.delete_for_provider(node_id)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from omniroute.caller import Caller
+from omniroute.caller import SYSTEM
 from omniroute.catalog.price_documents import SourceId
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
@@ -20,8 +20,6 @@ LEASE_MS = 600_000
 LONGEST_LOOK_S = 3_600.0
 _SHORTEST_LOOK_S = 1.0
 _TROUBLE_S = 60.0
-
-_ITSELF = Caller(door="cli", is_operator=True)
 
 
 class PriceKeeper:
@@ -76,7 +74,7 @@ class PriceKeeper:
 
     async def _sync(self, source: SourceId) -> None:
         try:
-            await sync_prices(self._engine, _ITSELF, SyncInput(sources=[source]))
+            await sync_prices(self._engine, SYSTEM, SyncInput(sources=[source]))
         except OmniRouteError as error:
             # The old prices hold; the claim says when to try again.
             log.warning("price_sync_failed", source=source, error=str(error))

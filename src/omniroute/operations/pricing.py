@@ -86,7 +86,7 @@ async def state_prices(engine: Engine, caller: Caller, written: PriceMap) -> Pri
     """
     if not written:
         raise ValidationFailed([("", "at least one price is needed")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "pricing.updated") as work:
         stated = with_prices(engine, await work.prices.stated(), written)
         for named in written:
             provider = _provider(engine, named)
@@ -120,7 +120,7 @@ async def reset_prices(
     """
     if model is not None and provider is None:
         raise ValidationFailed([("provider", "is needed beside a model")])
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "pricing.reset", provider) as work:
         for name, models in (await work.prices.stated()).items():
             if provider is not None and name != _provider(engine, provider):
                 continue

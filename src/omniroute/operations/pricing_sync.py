@@ -103,7 +103,7 @@ async def sync_prices(engine: Engine, caller: Caller, query: SyncInput) -> SyncR
             await _failed(engine, source, str(error))
         raise UpstreamFailed(str(error), status=502, code="pricing_sync_failed") from error
     if not query.dry_run:
-        await _keep(engine, documents)
+        await _keep(engine, caller, documents)
     found = layered(document.prices for document in documents.values())
     return SyncResult(
         success=True,
@@ -122,7 +122,7 @@ async def sync_prices(engine: Engine, caller: Caller, query: SyncInput) -> SyncR
 
 async def clear_synced_prices(engine: Engine, caller: Caller) -> None:
     """Go back to the prices that are built in and those that operators state."""
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "pricing.cleared") as work:
         await work.synced_prices.clear()
 
 
@@ -146,9 +146,9 @@ async def _fetched(
     return documents, failed
 
 
-async def _keep(engine: Engine, documents: dict[SourceId, PriceDocument]) -> None:
+async def _keep(engine: Engine, caller: Caller, documents: dict[SourceId, PriceDocument]) -> None:
     now_ms = engine.now_ms()
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "pricing.synced") as work:
         for source, document in documents.items():
             state = SyncState(
                 stamp=engine.new_id(),

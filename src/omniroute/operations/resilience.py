@@ -130,11 +130,12 @@ async def change_resilience(
         raise ValidationFailed([("", "at least one section is needed")])
     wanted = _wanted(changes)
     before = engine.policy.settings
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "resilience.updated") as work:
         stored = merged(await work.settings.get(SETTING) or {}, wanted)
         base = msgspec.to_builtins(engine.policy.defaults.settings)
         convert_input(Resilience, merged(base, stored))
         await work.settings.set(SETTING, stored)
+        work.details.update(wanted)
     if _breaker_hints(before) != _breaker_hints(engine.policy.settings):
         engine.health.reset()
     return {"ok": True, **await get_resilience(engine, caller)}
@@ -180,7 +181,9 @@ async def protect(engine: Engine, caller: Caller, choice: Protection) -> None:
         NotFound: there is no such account.
         Conflict: it was found on this machine and is not stored.
     """
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(
+        caller, "provider.credentials.updated", choice.connection_id
+    ) as work:
         row = await work.connections.get(choice.connection_id)
         if row is None:
             found = engine.snapshot.connections.get(choice.connection_id)

@@ -48,12 +48,13 @@ async def change_settings(
     if not changes:
         raise ValidationFailed([("", "at least one setting is needed")])
     require_valid_settings(changes)
-    async with engine.configuration.change() as work:
+    async with engine.configuration.change(caller, "settings.updated") as work:
         for name, value in changes.items():
             if value is None:
                 await work.settings.delete(name)
             else:
                 await work.settings.set(name, value)
+        work.details.update(changes)
     return await get_settings(engine, caller)
 
 

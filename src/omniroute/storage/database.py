@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omniroute.storage.affinity import AffinityRepository
 from omniroute.storage.audit import AuditRepository
+from omniroute.storage.audit_log import AuditLogRepository
 from omniroute.storage.budgets import BudgetRepository, LeaseRepository
 from omniroute.storage.call_logs import CallLogRepository
 from omniroute.storage.combos import ComboRepository
@@ -40,9 +42,10 @@ from omniroute.storage.usage_rollups import RollupRepository
 
 
 class Work:
-    """One transaction, seen as repositories."""
+    """One transaction, seen as repositories. `details` are what the audit log will say of it."""
 
     def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+        self.details: dict[str, Any] = {}
         self.connections = ConnectionRepository(connection, box)
         self.nodes = NodeRepository(connection)
         self.combos = ComboRepository(connection)
@@ -55,6 +58,7 @@ class Work:
         self.traces = TraceRepository(connection)
         self.calls = CallLogRepository(connection)
         self.audit = AuditRepository(connection)
+        self.audit_log = AuditLogRepository(connection)
         self.tasks = TaskRepository(connection)
         self.responses = ResponseRepository(connection)
         self.handoffs = HandoffRepository(connection)
@@ -130,7 +134,8 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Work]:
-        """Open a transaction that may only read; on SQLite it does not wait for writers.
+        """Open a transaction that may only read and sees one moment of the database; on SQLite
+        it does not wait for writers.
 
         Raises:
             StorageUnavailable: the database cannot be reached.
@@ -138,6 +143,9 @@ class Database:
         async with AsyncExitStack() as stack:
             stack.enter_context(translated())
             connection = await stack.enter_async_context(self._reader.connect())
-            await connection.execution_options(postgresql_readonly=True)
+            if connection.dialect.name == "postgresql":  # SQLite sees one moment anyway
+                await connection.execution_options(
+                    postgresql_readonly=True, isolation_level="REPEATABLE READ"
+                )
             await stack.enter_async_context(connection.begin())
             yield Work(connection, self._box)

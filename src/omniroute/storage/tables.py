@@ -497,3 +497,21 @@ conversation_pins = Table(
     Column("model", AnyText, nullable=False),
     Column("last_seen_ms", BigInteger, nullable=False, index=True),
 )
+
+# Who changed what. `details` never hold credentials.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("timestamp_ms", BigInteger, nullable=False, index=True),
+    Column("action", AnyText, nullable=False, index=True),
+    Column("actor", AnyText, nullable=False, index=True),
+    Column("target", AnyText),
+    Column("details", JsonText),
+    Column("metadata", JsonText),
+    Column("ip_address", AnyText),
+    Column("resource_type", AnyText, nullable=False, index=True),
+    Column("status", AnyText, nullable=False, index=True),
+    Column("request_id", AnyText, index=True),
+    sqlite_autoincrement=True,
+)

@@ -63,6 +63,7 @@ def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
     return {
         "client": (peer, 50_000),
         "path": "/v1/models",
+        "state": {"request_id": "request-1"},
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }

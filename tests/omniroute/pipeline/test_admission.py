@@ -61,6 +61,7 @@ def test_a_caller_carries_what_its_key_says() -> None:
         scopes=frozenset({"mcp"}),
         allowed_models=("a/*",),
         allowed_connections=("c",),
+        credential="key",
     )
 
 
@@ -71,6 +72,7 @@ def test_the_key_from_the_environment_may_do_anything() -> None:
         key_name="environment key",
         scopes=frozenset({"*"}),
         is_operator=True,
+        credential="key",
     )
 
 

@@ -118,6 +118,7 @@ class Admission:
             max_sessions=record.max_sessions,
             auto_resolve=record.auto_resolve,
             no_log=record.no_log or record.id in self.unlogged,
+            credential="key",
         )
 
 
@@ -128,6 +129,7 @@ def _env_caller(door: Door) -> Caller:
         key_name="environment key",
         scopes=frozenset({"*"}),
         is_operator=True,
+        credential="key",
     )
 
 

@@ -1,0 +1,66 @@
+"""The audit log as a route (02 §14.2)."""
+
+from typing import Annotated
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import QueryParameter
+
+from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.problems import get
+from omniroute.operations import audit
+from omniroute.operations.audit import AuditQuery, AuditView
+
+Text = Annotated[str | None, QueryParameter()]
+OlderType = Annotated[str | None, QueryParameter(name="resource_type")]
+NewerType = Annotated[str | None, QueryParameter(name="resourceType")]
+OlderId = Annotated[str | None, QueryParameter(name="request_id")]
+NewerId = Annotated[str | None, QueryParameter(name="requestId")]
+From = Annotated[str | None, QueryParameter(name="from")]
+Number = Annotated[int, QueryParameter()]
+
+
+@get("/api/compliance/audit-log", tags=["Audit"], operation_id="audit_log")
+async def get_audit_log(
+    engine: TheEngine,
+    operator: Operator,
+    action: Text = None,
+    actor: Text = None,
+    target: Text = None,
+    status: Text = None,
+    resource_type: OlderType = None,
+    resource_type_: NewerType = None,
+    request_id: OlderId = None,
+    request_id_: NewerId = None,
+    from_: From = None,
+    since: Text = None,
+    to: Text = None,
+    until: Text = None,
+    limit: Number = 50,
+    offset: Number = 0,
+) -> Response[list[AuditView]]:
+    """What was done to the gateway and what was tried, newest first. Texts are parts of what
+    they look for, in any case."""
+    query = AuditQuery(
+        action=action,
+        actor=actor,
+        target=target,
+        status=status,
+        resource_type=resource_type or resource_type_,
+        request_id=request_id or request_id_,
+        since=from_ or since,
+        until=to or until,
+        limit=limit,
+        offset=offset,
+    )
+    page = await audit.audit_log(engine, operator, query)
+    headers = {
+        "x-total-count": str(page.total),
+        "x-page-limit": str(page.limit),
+        "x-page-offset": str(page.offset),
+    }
+    return Response(page.entries, headers=headers)
+
+
+AUDIT: tuple[HTTPRouteHandler, ...] = (get_audit_log,)
+"""Every route about the audit log."""
