@@ -85,9 +85,7 @@ async def test_entries_can_be_looked_for(site: OpenSite) -> None:
         for name in ("fast", "slow"):
             await client.post("/api/combos", json={"name": name})
         await client.patch("/api/settings", json={"a2aEnabled": True})
-        found = {
-            query: await client.get(f"/api/compliance/audit-log?{query}") for query in FILTERS
-        }
+        found = {query: await client.get(f"/api/compliance/audit-log?{query}") for query in FILTERS}
         refused = await client.get("/api/compliance/audit-log?since=yesterday")
     assert {query: len(answer.json()) for query, answer in found.items()} == FILTERS
     assert found["limit=1"].headers["x-page-limit"] == "1"
