@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from msgspec import MsgspecError
 
 from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
 from omniroute.clock import now_ms as clock_ms
-from omniroute.errors import OmniRouteError
+from omniroute.errors import InvalidRequest, OmniRouteError
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
@@ -22,6 +23,7 @@ from omniroute.routing.live import Live
 from omniroute.routing.resilience.health import Health
 from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.storage.backups.store import Backups
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
@@ -73,6 +75,7 @@ class Configuration:
             are in every snapshot and never stored.
         spellings: whether other vendors' spellings of model names are understood.
         fitness: the operator's own table of how well models do.
+        before_change: called before every change, while nothing is locked.
     """
 
     def __init__(
@@ -83,11 +86,13 @@ class Configuration:
         spellings: bool = True,
         fitness: Fitness | None = None,
         now_ms: Callable[[], int] = clock_ms,
+        before_change: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._now_ms = now_ms
         self.spellings = spellings
         self._fitness = fitness
+        self._before_change = before_change
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
@@ -108,28 +113,62 @@ class Configuration:
     async def load(self) -> None:
         """Read everything from storage and swap it in whole."""
         async with self._database.reading() as work:
-            stored = await work.connections.list()
-            taken = {(row.provider, row.api_key) for row in stored}
             self._synced = await work.synced_prices.read(self._synced)
-            fresh = [row for row in self.found if (row.provider, row.api_key) not in taken]
-            self._snapshot = build_snapshot(
-                version=await work.settings.version(),
-                connections=[*stored, *fresh],
-                nodes=await work.nodes.list(),
-                combos=await work.combos.list(),
-                keys=await work.keys.list(),
-                settings=await work.settings.all(),
-                aliases=await work.model_names.aliases(),
-                mappings=await work.mappings.list(),
-                custom_models=await work.model_names.custom_models(),
-                budgets=await work.budgets.list(),
-                stated_prices=await work.prices.stated(),
-                synced_prices=self._synced,
-                spellings=self.spellings,
-                fitness=self._fitness,
-            )
+            self._snapshot = await self._read(work, self._synced)
         for seen in self._watchers:
             seen(self._snapshot)
+
+    async def _read(self, work: Work, synced: SyncedPrices) -> Snapshot:
+        stored = await work.connections.list()
+        taken = {(row.provider, row.api_key) for row in stored}
+        fresh = [row for row in self.found if (row.provider, row.api_key) not in taken]
+        return build_snapshot(
+            version=await work.settings.version(),
+            connections=[*stored, *fresh],
+            nodes=await work.nodes.list(),
+            combos=await work.combos.list(),
+            keys=await work.keys.list(),
+            settings=await work.settings.all(),
+            aliases=await work.model_names.aliases(),
+            mappings=await work.mappings.list(),
+            custom_models=await work.model_names.custom_models(),
+            budgets=await work.budgets.list(),
+            stated_prices=await work.prices.stated(),
+            synced_prices=synced,
+            spellings=self.spellings,
+            fitness=self._fitness,
+        )
+
+    async def require_readable(self, work: Work) -> None:
+        """Try to read everything within a transaction that may still be taken back.
+
+        Raises:
+            InvalidRequest: something in it makes no sense to this version.
+        """
+        try:
+            await self._read(work, await work.synced_prices.read(SyncedPrices()))
+        except (AttributeError, LookupError, TypeError, ValueError, MsgspecError) as error:
+            raise InvalidRequest(
+                "The configuration in the file cannot be read by this version."
+            ) from error
+
+    @asynccontextmanager
+    async def replaced(
+        self, caller: Caller, action: str, target: str
+    ) -> AsyncGenerator[Callable[[Work], Awaitable[None]]]:
+        """Hold changes off while everything is replaced, then read it anew.
+
+        Yields what must be called with the new rows before they count: it raises `InvalidRequest`
+        where this version cannot read them, and writes into the audit log what was done.
+        """
+
+        async def verify(work: Work) -> None:
+            await self.require_readable(work)
+            await work.audit_log.add(audit_entry(caller, action, target, self._now_ms()))
+
+        async with self._lock:
+            yield verify
+            await self.load()
 
     @asynccontextmanager
     async def following(
@@ -172,6 +211,8 @@ class Configuration:
             action: `noun.verb`, see 02 §14.2.
             target: what is changed, by the name people know it by.
         """
+        if self._before_change is not None:
+            await self._before_change()
         async with self._lock:
             async with self._database.work() as work:
                 yield work
@@ -191,6 +232,7 @@ class Engine:
 
     version: str
     database: Database
+    backups: Backups
     journal: Drainer
     configuration: Configuration
     admission: Admission

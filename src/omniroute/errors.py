@@ -84,6 +84,10 @@ class IdempotencyMismatch(InvalidRequest):
     """The idempotency key belongs to another request of the same caller."""
 
 
+class BackupDamaged(InvalidRequest):
+    """The backup exists, but its file fails the checks; nothing was changed."""
+
+
 class Unauthenticated(OmniRouteError):
     """A credential is required and none that counts was presented."""
 

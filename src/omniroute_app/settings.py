@@ -66,6 +66,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     models_dev_sync_interval_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
     pricing_sync_litellm_url: str | None = None
     pricing_sync_models_dev_url: str | None = None
+    backup_max_files: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    backup_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    disable_auto_backup: bool = False
     log_level: str = "warning"
     log_format: str = "text"
     model_spellings: bool = True
@@ -246,6 +249,16 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "pricing_sync_models_dev_url": Variable(
         ("PRICING_SYNC_MODELS_DEV_URL",), "Where the list of models.dev is, instead of its place."
+    ),
+    "backup_max_files": Variable(
+        ("DB_BACKUP_MAX_FILES",), "How many backups are kept; the oldest go."
+    ),
+    "backup_retention_days": Variable(
+        ("DB_BACKUP_RETENTION_DAYS",), "For how many days backups are kept. 0: of any age."
+    ),
+    "disable_auto_backup": Variable(
+        ("DISABLE_SQLITE_AUTO_BACKUP",),
+        "Make no backup, one an hour at most, before the configuration changes.",
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),

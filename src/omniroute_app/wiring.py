@@ -12,11 +12,12 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
+from omniroute.operations.reference_files import ReferenceFiles
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_question import Asking
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.accounts.slots import Turnstiles
-from omniroute.pipeline.attempt import Limits
+from omniroute.pipeline.attempt import Limits as AttemptLimits
 from omniroute.pipeline.callers.admission import Admission
 from omniroute.pipeline.callers.key_policy import default_rules
 from omniroute.pipeline.callers.key_uses import KeyUses
@@ -55,6 +56,9 @@ from omniroute.routing.resilience.profiles import (
     WaitForCooldown,
 )
 from omniroute.routing.scoring.measured import MOST_RESTORED, WINDOW_MS
+from omniroute.storage.backups.files import BackupFolder
+from omniroute.storage.backups.manifest import Keyring
+from omniroute.storage.backups.store import Backups, Limits
 from omniroute.storage.cache_table import CacheTable
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
@@ -63,6 +67,7 @@ from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.quota_history import QuotaHistory
 from omniroute.storage.rate_table import RateTable
+from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.session_table import SessionTable
 from omniroute.storage.vault import SqlVault
@@ -90,7 +95,12 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         found = []
         if settings.discover:
             found = accounts_from_environment(environ) + await local_servers(gate)
-        database = await Database.open(database_url(settings), settings.data_dir, keys.box())
+        box = keys.box()
+        hash_key = partial(key_hash, keys.api_key_secret)
+        backups = open_backups(settings, box, keys.api_key_secret)
+        database = await Database.open(
+            database_url(settings), settings.data_dir, box, backups.before_migration
+        )
         stack.push_async_callback(database.close)
         journal = Journal(settings.data_dir / "journal")
         sink = sql_sink(database)
@@ -118,6 +128,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             found,
             spellings=settings.model_spellings,
             fitness=from_file(settings.fitness_file) if settings.fitness_file else None,
+            before_change=partial(backups.before_change, database),
         )
         await configuration.load()
         reload_s = settings.config_hot_reload_ms / 1000
@@ -177,10 +188,11 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         yield Engine(
             version=__version__,
             database=database,
+            backups=backups,
             journal=drainer,
             configuration=configuration,
             admission=Admission(
-                hash_key=partial(key_hash, keys.api_key_secret),
+                hash_key=hash_key,
                 now_ms=now_ms,
                 env_key=settings.api_key,
                 require_key=not settings.is_loopback_bind if require_key is None else require_key,
@@ -229,6 +241,22 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
 def database_url(settings: Settings) -> str:
     """Where the database is: as told, else a SQLite file in the data directory."""
     return settings.database_url or f"sqlite:///{settings.data_dir / 'omniroute.db'}"
+
+
+def open_backups(settings: Settings, box: SecretBox, api_key_secret: str) -> Backups:
+    """The backups of the data directory."""
+    reference = ReferenceFiles(box, partial(key_hash, api_key_secret), now_ms)
+    return Backups(
+        folder=BackupFolder(settings.data_dir),
+        keyring=Keyring.of(box, api_key_secret),
+        now_ms=now_ms,
+        translate=reference.translate,
+        limits=Limits(
+            max_files=settings.backup_max_files,
+            retention_days=settings.backup_retention_days,
+            automatic=not settings.disable_auto_backup,
+        ),
+    )
 
 
 def _allow_private(settings: Settings) -> bool:
@@ -297,8 +325,8 @@ def _resilience(settings: Settings) -> Defaults:
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> AttemptLimits:
+    return AttemptLimits(
         timeouts=Timeouts(
             connect_s=_seconds(settings.connect_timeout_ms),
             headers_s=_seconds(settings.request_timeout_ms),

@@ -23,6 +23,7 @@ from omniroute.errors import (
 )
 from omniroute.http.access import Access, route_class
 from omniroute.http.audit_routes import AUDIT
+from omniroute.http.backup_routes import BACKUPS
 from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import chat_router
@@ -103,6 +104,7 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *MODEL_NAMES,
             *DECISIONS,
             *BUDGETS,
+            *BACKUPS,
             *CACHE,
             *PRICING,
             *SHAPING,

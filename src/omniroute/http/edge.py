@@ -63,7 +63,7 @@ class Edge:
     new_id: Callable[[], str]
     max_body_bytes: int
     cors: Cors = field(default_factory=Cors)
-    own_limits: tuple[str, ...] = ("/api/mcp", "/a2a")
+    own_limits: tuple[str, ...] = ("/api/mcp", "/a2a", "/api/db-backups/import")
     draining: bool = False
     in_flight: int = 0
 

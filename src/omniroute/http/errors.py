@@ -6,6 +6,7 @@ from typing import Any
 from omniroute.dialects.codec import ErrorFacts
 from omniroute.dialects.redaction import clean_message
 from omniroute.errors import (
+    BackupDamaged,
     BudgetExceeded,
     ClientGone,
     Conflict,
@@ -29,6 +30,7 @@ from omniroute.errors import (
 STATUS: Mapping[type[OmniRouteError], int] = {
     InvalidRequest: 400,
     IdempotencyMismatch: 422,
+    BackupDamaged: 422,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,

@@ -42,6 +42,12 @@ class CallLogRepository:
         rows = await self._connection.execute(query)
         return tuple(CallRow(**row) for row in rows.mappings())
 
+    async def after(self, request_id: str, limit: int) -> tuple[CallRow, ...]:
+        """Calls by their ids, those that follow one; all of them come by, begun with ``""``."""
+        query = select(table).where(table.c.id > request_id).order_by(table.c.id).limit(limit)
+        rows = await self._connection.execute(query)
+        return tuple(CallRow(**row) for row in rows.mappings())
+
     async def get(self, request_id: str) -> CallRow | None:
         """One call."""
         rows = await self._connection.execute(select(table).where(table.c.id == request_id))

@@ -1,10 +1,10 @@
 """The durable store: opens it, and hands out units of work."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -39,6 +39,7 @@ from omniroute.storage.tasks import TaskRepository
 from omniroute.storage.traces import TraceRepository
 from omniroute.storage.usage import UsageRepository
 from omniroute.storage.usage_rollups import RollupRepository
+from omniroute.storage.whole import WholeDatabase
 
 
 class Work:
@@ -74,6 +75,7 @@ class Work:
         self.rates = RateRepository(connection)
         self.sessions = SessionRepository(connection)
         self.quotas = QuotaRepository(connection)
+        self.whole = WholeDatabase(connection)
 
 
 class Database:
@@ -90,12 +92,20 @@ class Database:
         self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
 
     @classmethod
-    async def open(cls, url: str, data_dir: Path, box: SecretBox) -> "Database":
+    async def open(
+        cls,
+        url: str,
+        data_dir: Path,
+        box: SecretBox,
+        before_migration: Callable[["Database"], Awaitable[None]] | None = None,
+    ) -> "Database":
         """Open the database and bring its schema up to date.
 
         Args:
             url: `sqlite:///path`, `postgresql://...` or `postgres://...`.
             data_dir: where the lock lies that lets one process at a time migrate a SQLite file.
+            before_migration: called before the schema of a database that holds something
+                changes, with the database in its old schema; what it raises stops the migration.
 
         Raises:
             InvalidRequest: the URL names no database this gateway can use.
@@ -103,13 +113,33 @@ class Database:
         """
         writer, reader = create_engines(url)
         database = cls(writer, reader, box)
+
+        async def before() -> None:
+            if before_migration is not None:
+                await before_migration(database)
+
         try:
             with translated():
-                await upgrade(writer, data_dir)
+                await upgrade(writer, data_dir, before)
         except BaseException:
             await database.close()
             raise
         return database
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]:
+        """Which of the two databases this is."""
+        return "sqlite" if self._writer.dialect.name == "sqlite" else "postgresql"
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, where the database is one."""
+        return Path(str(self._writer.url.database)) if self.kind == "sqlite" else None
+
+    @property
+    def reader(self) -> AsyncEngine:
+        """The engine for reading, for what copies whole databases."""
+        return self._reader
 
     async def close(self) -> None:
         """Close all connections. Units of work must have ended."""

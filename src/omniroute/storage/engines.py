@@ -1,14 +1,17 @@
 """SQLAlchemy engines for the two databases, from the URL an operator writes."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from omniroute.errors import InvalidRequest, StorageUnavailable
 
@@ -88,6 +91,25 @@ def _sqlite(path: Path, begin: str, *pragmas: str) -> AsyncEngine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+@contextmanager
+def sqlite_transaction(path: Path) -> Generator[Connection]:
+    """A transaction for changing the schema of a file that nobody else uses; foreign keys rest."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _record: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.begin() as connection:
+        yield connection
 
 
 def _postgresql(url: URL) -> AsyncEngine:

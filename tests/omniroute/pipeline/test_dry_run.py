@@ -172,6 +172,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
     engine = Engine(
         version="0",
         database=absent,
+        backups=absent,
         journal=absent,
         configuration=configuration,
         admission=absent,

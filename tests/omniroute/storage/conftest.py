@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -24,6 +25,13 @@ def box() -> SecretBox:
 @pytest.fixture
 async def postgres_url(anyio_backend: str) -> AsyncGenerator[str]:
     """A URL that leads into a fresh schema."""
+    async with fresh_schema() as url:
+        yield url
+
+
+@asynccontextmanager
+async def fresh_schema() -> AsyncGenerator[str]:
+    """A URL that leads into a schema that is gone afterwards."""
     url = POSTGRES_URL.replace("+asyncpg", "")
     try:
         connection = await asyncpg.connect(url, timeout=5)

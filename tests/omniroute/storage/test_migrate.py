@@ -1,5 +1,6 @@
 """Migrations lead to the tables the code uses, once, however many processes start."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from tests.support.rows import fill, held
 
-import omniroute.storage.migrate
 from omniroute.errors import StorageUnavailable
+from omniroute.storage import migrate
 from omniroute.storage.database import Database
 from omniroute.storage.engines import create_engines
 from omniroute.storage.migrate import HEAD, run_migrations
@@ -23,7 +25,7 @@ from omniroute.storage.tables import metadata
 
 pytestmark = pytest.mark.anyio
 
-MIGRATIONS = Path(omniroute.storage.migrate.__file__).parent / "migrations"
+MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 # Opens the database, then says whether that took Alembic.
 OPEN = """
@@ -128,4 +130,89 @@ async def test_a_copy_that_lost_wal_mode_gets_it_back(
     async with database._reader.connect() as connection:
         mode = await connection.exec_driver_sql("PRAGMA journal_mode")
         assert mode.scalar_one() == "wal"
+    await database.close()
+
+
+UNTRUSTED = {
+    "of no version": "DELETE FROM alembic_version",
+    "of two versions": "INSERT INTO alembic_version VALUES ('0001')",
+    "with an unfinished migration": "CREATE TABLE _alembic_tmp_combos (id INTEGER)",
+    "lacking a table": "DROP TABLE conversation_pins",
+}
+
+
+@pytest.mark.parametrize("spoil", UNTRUSTED.values(), ids=UNTRUSTED)
+async def test_a_database_nobody_can_vouch_for_is_refused(
+    database: Database, url: str, tmp_path: Path, box: SecretBox, spoil: str
+) -> None:
+    async with database._writer.begin() as connection:
+        await connection.exec_driver_sql(spoil)
+    with pytest.raises(StorageUnavailable, match=r"cannot be trusted.*restore the latest backup"):
+        await Database.open(url, tmp_path / "data", box)
+
+
+FAILING = """
+from alembic import op
+import sqlalchemy as sa
+
+revision, down_revision = "9000", "{head}"
+
+def upgrade():
+    op.create_table("half", sa.Column("id", sa.Integer()))
+    with op.batch_alter_table("combos", recreate="{recreate}") as batch:
+        batch.add_column(sa.Column("more", sa.Text()))
+    op.execute("UPDATE combos SET name = 'changed'")
+    op.execute("INSERT INTO nowhere VALUES (1)")
+"""
+
+
+async def test_a_migration_that_fails_leaves_the_old_schema_whole(
+    url: str, tmp_path: Path, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(url, tmp_path, box)
+    async with database._writer.begin() as connection:
+        await fill(connection, seed=1)
+        before = await held(connection)
+    await database.close()
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    recreate = "always" if url.startswith("sqlite") else "never"
+    failing = FAILING.format(head=HEAD, recreate=recreate)
+    (copy / "versions/9000_fails.py").write_text(failing)
+    asked = []
+
+    async def backup(_: Database) -> None:
+        asked.append(True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "_VERSIONS", copy / "versions")
+        patched.setattr(migrate, "HEAD", "9000")
+        with pytest.raises(StorageUnavailable, match="taken back"):
+            await Database.open(url, tmp_path, box, backup)
+    database = await Database.open(url, tmp_path, box)
+    async with database._reader.connect() as connection:
+        assert await held(connection) == before
+        assert await connection.run_sync(differences) == []
+    await database.close()
+    assert asked == [True]
+
+
+async def test_a_table_that_is_copied_keeps_what_points_to_it(
+    sqlite_url: str, tmp_path: Path, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(sqlite_url, tmp_path, box)
+    async with database._writer.begin() as connection:
+        await fill(connection, seed=1)
+        before = await held(connection)
+    await database.close()
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    lines = FAILING.format(head=HEAD, recreate="always").splitlines()
+    copied = "\n".join(line for line in lines if "execute" not in line)
+    (copy / "versions/9000_copies.py").write_text(copied)
+    monkeypatch.setattr(migrate, "_VERSIONS", copy / "versions")
+    monkeypatch.setattr(migrate, "HEAD", "9000")
+    database = await Database.open(sqlite_url, tmp_path, box)
+    async with database._reader.connect() as connection:
+        assert await held(connection) == before
     await database.close()
