@@ -132,6 +132,7 @@ class Configuration:
             aliases=await work.model_names.aliases(),
             mappings=await work.mappings.list(),
             custom_models=await work.model_names.custom_models(),
+            compat=await work.model_names.compat(),
             budgets=await work.budgets.list(),
             stated_prices=await work.prices.stated(),
             synced_prices=synced,

@@ -22,12 +22,14 @@ from omniroute.errors import (
     ValidationFailed,
 )
 from omniroute.http.access import Access, route_class
+from omniroute.http.account_routes import ACCOUNTS
 from omniroute.http.audit_routes import AUDIT
 from omniroute.http.backup_routes import BACKUPS
 from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import chat_router
 from omniroute.http.combo_routes import COMBOS
+from omniroute.http.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
@@ -98,10 +100,12 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
             *MODEL_ROUTES,
             *OLLAMA_ROUTES,
             count_tokens_route,
+            *ACCOUNTS,
             *MANAGEMENT,
             *KEYS,
             *COMBOS,
             *MODEL_NAMES,
+            *CUSTOM_MODELS,
             *DECISIONS,
             *BUDGETS,
             *BACKUPS,

@@ -110,6 +110,8 @@ def management_body(error: OmniRouteError, request_id: str) -> dict[str, Any]:
             },
             "requestId": request_id,
         }
+    if error.extras:
+        return {"error": {"message": message, **error.extras}}
     return {"error": message}
 
 

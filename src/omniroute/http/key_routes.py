@@ -1,12 +1,11 @@
 """Keys of the gateway as routes (02 §8.4)."""
 
-from typing import Annotated
-
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post
 from omniroute.operations import keys
 from omniroute.operations.key_inputs import KeyChange, KeyInput
@@ -24,10 +23,6 @@ class KeyDeleted(Struct, frozen=True):
     """What was done."""
 
     message: str
-
-
-Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
-Offset = Annotated[int, QueryParameter(ge=0)]
 
 
 @get("/api/keys", tags=["Keys"], operation_id="list_keys")

@@ -1,8 +1,7 @@
-"""The management API: accounts, nodes, settings and health, as rows of routes."""
+"""The management API: nodes, settings and health, as rows of routes."""
 
 from typing import Any
 
-from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect
@@ -11,20 +10,7 @@ from msgspec import Struct
 from omniroute.http.dependencies import Operator, TheEngine, Viewer
 from omniroute.http.health_page import HealthPage, health_page
 from omniroute.http.problems import delete, get, patch, post, put
-from omniroute.operations import connections, health, nodes, settings
-from omniroute.operations.account_models import AccountModels, account_models
-
-
-class Connections(Struct, frozen=True):
-    """All accounts."""
-
-    connections: list[connections.ConnectionView]
-
-
-class OneConnection(Struct, frozen=True):
-    """One account."""
-
-    connection: connections.ConnectionView
+from omniroute.operations import health, nodes, settings
 
 
 class Nodes(Struct, frozen=True):
@@ -39,68 +25,10 @@ class OneNode(Struct, frozen=True):
     node: nodes.NodeView
 
 
-class Message(Struct, frozen=True):
-    """What was done."""
-
-    message: str
-
-
 class Success(Struct, frozen=True):
     """It was done."""
 
     success: bool = True
-
-
-@get("/api/providers", tags=["Accounts"], operation_id="list_connections")
-async def list_connections(engine: TheEngine, operator: Operator) -> Connections:
-    """All accounts, keys masked."""
-    return Connections(await connections.list_connections(engine, operator))
-
-
-@post("/api/providers", tags=["Accounts"], operation_id="create_connection")
-async def create_connection(
-    engine: TheEngine, operator: Operator, data: JSONBody[connections.ConnectionInput]
-) -> OneConnection:
-    """Add an API-key account; one with the same provider and name is replaced."""
-    return OneConnection(await connections.create_connection(engine, operator, data))
-
-
-@get("/api/providers/{connection_id:str}", tags=["Accounts"], operation_id="get_connection")
-async def get_connection(
-    engine: TheEngine, operator: Operator, connection_id: FromPath[str]
-) -> OneConnection:
-    """One account, key masked."""
-    return OneConnection(await connections.get_connection(engine, operator, connection_id))
-
-
-@delete(
-    "/api/providers/{connection_id:str}",
-    status_code=200,
-    tags=["Accounts"],
-    operation_id="delete_connection",
-)
-async def delete_connection(
-    engine: TheEngine, operator: Operator, connection_id: FromPath[str]
-) -> Message:
-    """Delete an account."""
-    await connections.delete_connection(engine, operator, connection_id)
-    return Message("Connection deleted")
-
-
-@get(
-    "/api/providers/{connection_id:str}/models",
-    tags=["Accounts"],
-    operation_id="list_connection_models",
-)
-async def list_connection_models(
-    request: Request[Any, Any, Any],
-    engine: TheEngine,
-    operator: Operator,
-    connection_id: FromPath[str],
-) -> AccountModels:
-    """The models an account serves: as remembered, or asked of its upstream with `refresh=true`."""
-    refresh = request.query_params.get("refresh") == "true"
-    return await account_models(engine, operator, connection_id, refresh=refresh)
 
 
 @get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
@@ -199,11 +127,6 @@ async def liveness() -> dict[str, str]:
 
 
 MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
-    list_connections,
-    create_connection,
-    get_connection,
-    delete_connection,
-    list_connection_models,
     list_nodes,
     create_node,
     validate_node,

@@ -1,4 +1,4 @@
-"""What models are called: aliases, mappings to combos and models added by hand, as routes."""
+"""What models are called: aliases, and mappings to combos, as routes."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import delete, get, patch, post, put
-from omniroute.operations import aliases, custom_models, mappings
+from omniroute.operations import aliases, mappings
 from omniroute.operations.aliases import ResolvedAlias
 from omniroute.operations.mappings import MappingView
 
@@ -33,28 +33,10 @@ class OneMapping(Struct, frozen=True):
     mapping: MappingView
 
 
-class CustomModels(Struct, frozen=True):
-    """Models added by hand, by provider id."""
-
-    models: dict[str, list[custom_models.CustomModelView]]
-
-
-class OneCustomModel(Struct, frozen=True):
-    """One model added by hand."""
-
-    model: custom_models.CustomModelView
-
-
 class Done(Struct, frozen=True):
     """It was done."""
 
     success: bool = True
-
-
-class Removed(Struct, frozen=True):
-    """It was removed."""
-
-    removed: bool = True
 
 
 Named = Annotated[str | None, QueryParameter()]
@@ -148,33 +130,6 @@ async def delete_mapping(engine: TheEngine, operator: Operator, mapping_id: From
     return Done()
 
 
-@get("/api/provider-models", tags=["Models"], operation_id="list_custom_models")
-async def list_custom_models(
-    engine: TheEngine, operator: Operator, provider: Named = None
-) -> CustomModels:
-    """The models that were added by hand."""
-    return CustomModels(await custom_models.list_custom_models(engine, operator, provider))
-
-
-@post("/api/provider-models", status_code=200, tags=["Models"], operation_id="add_custom_model")
-async def add_custom_model(
-    engine: TheEngine, operator: Operator, data: JSONBody[custom_models.CustomModelInput]
-) -> OneCustomModel:
-    """Add a model that a provider serves and does not list, or say how one is spoken to."""
-    return OneCustomModel(await custom_models.add_custom_model(engine, operator, data))
-
-
-@delete(
-    "/api/provider-models", status_code=200, tags=["Models"], operation_id="delete_custom_model"
-)
-async def delete_custom_model(
-    engine: TheEngine, operator: Operator, provider: Wanted, model: Wanted
-) -> Removed:
-    """Remove a model that was added by hand."""
-    await custom_models.delete_custom_model(engine, operator, provider, model)
-    return Removed()
-
-
 MODEL_NAMES: tuple[HTTPRouteHandler, ...] = (
     list_aliases,
     set_alias,
@@ -186,8 +141,5 @@ MODEL_NAMES: tuple[HTTPRouteHandler, ...] = (
     change_mapping,
     patch_mapping,
     delete_mapping,
-    list_custom_models,
-    add_custom_model,
-    delete_custom_model,
 )
 """Every route about names of models."""

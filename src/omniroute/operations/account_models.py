@@ -1,5 +1,6 @@
 """Which models an account serves: as its upstream says, as remembered, or by the catalogue."""
 
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -14,10 +15,11 @@ from omniroute.dialects import CODECS
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, UpstreamFailed
 from omniroute.routing.snapshot import endpoint
-from omniroute.storage.records.configuration import Connection
+from omniroute.storage.records.configuration import ApiFormat, Capability, Connection
 from omniroute.upstream.send import OutboundRequest, Timeouts, TransportFailed
 
 MOST_PAGES = 20
+NOT_ASKED = "Its upstream was not asked."
 TIMEOUTS = Timeouts(connect_s=10.0, headers_s=20.0, idle_s=20.0)
 
 
@@ -27,7 +29,8 @@ class AccountModel(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     owned_by: str
-    supportedEndpoints: tuple[str, ...] = ("chat",)  # noqa: N815 - beside snake_case on the wire
+    apiFormat: ApiFormat = "chat-completions"  # noqa: N815 - beside snake_case on the wire
+    supportedEndpoints: tuple[Capability, ...] = ("chat",)  # noqa: N815
 
 
 class AccountModels(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -41,11 +44,17 @@ class AccountModels(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def account_models(
-    engine: Engine, caller: Caller, connection_id: str, *, refresh: bool = False
+    engine: Engine,
+    caller: Caller,
+    connection_id: str,
+    *,
+    refresh: bool = False,
+    exclude_hidden: bool = False,
 ) -> AccountModels:
     """The models of an account: as remembered unless `refresh`, else as its upstream says.
 
-    What an upstream says is remembered, so that the models can be asked for by name.
+    What an upstream says is remembered, so that the models can be asked for by name. Hidden
+    models are in the list unless `exclude_hidden`.
 
     Raises:
         NotFound: there is no account with this id.
@@ -56,19 +65,20 @@ async def account_models(
     if account is None or account.provider not in snapshot.providers:
         raise NotFound(f"There is no account with the id '{connection_id}'.")
     provider = snapshot.providers[account.provider]
+    shown = partial(_shown, engine, account, exclude_hidden)
     if not refresh and isinstance(account.options.get("models"), list):
-        return _shown(account, snapshot.models(account), "cache")
-    if account.options.get("autoFetchModels") is not False and not provider.in_process:
-        try:
-            models = await discovered(engine, provider, account)
-        except UpstreamFailed as failed:
-            known = tuple(model.id for model in known_models(provider.id))
-            if not known:
-                raise
-            return _shown(account, known, "local_catalog", warning=str(failed))
-        await _remember(engine, caller, account, models)
-        return _shown(account, models, "api")
-    return _shown(account, snapshot.models(account), "local_catalog")
+        return shown(snapshot.models(account), "cache")
+    if account.options.get("autoFetchModels") is False or provider.in_process:
+        return shown(snapshot.models(account), "local_catalog", NOT_ASKED)
+    try:
+        models = await discovered(engine, provider, account)
+    except UpstreamFailed as failed:
+        known = tuple(model.id for model in known_models(provider.id))
+        if not known:
+            raise
+        return shown(known, "local_catalog", str(failed))
+    await _remember(engine, caller, account, models)
+    return shown(models, "api")
 
 
 async def discovered(engine: Engine, provider: Provider, account: Connection) -> tuple[str, ...]:
@@ -136,22 +146,42 @@ async def _remember(
         return
     options = {**stored.options, "models": list(models)}
     changed = msgspec.structs.replace(stored, options=options, updated_at=iso(engine.now_ms()))
-    async with engine.configuration.change(
-        caller, "provider.models.discovered", account.name
-    ) as work:
+    target = f"{account.provider}:{account.name}"
+    async with engine.configuration.change(caller, "provider.models.discovered", target) as work:
         await work.connections.save(changed)
 
 
 def _shown(
+    engine: Engine,
     account: Connection,
+    exclude_hidden: bool,
     models: tuple[str, ...],
     source: Literal["api", "cache", "local_catalog"],
     warning: str | UnsetType = UNSET,
 ) -> AccountModels:
+    snapshot, provider = engine.snapshot, account.provider
+    added = snapshot.custom_models.get(provider, {})
+    rows = []
+    for one in dict.fromkeys((*models, *added)):
+        if exclude_hidden and snapshot.is_hidden(provider, one):
+            continue
+        custom = added.get(one)
+        if custom is None:
+            rows.append(AccountModel(id=one, name=one, owned_by=provider))
+        else:
+            rows.append(
+                AccountModel(
+                    id=one,
+                    name=custom.name or one,
+                    owned_by=provider,
+                    apiFormat=custom.api_format,
+                    supportedEndpoints=custom.supported_endpoints,
+                )
+            )
     return AccountModels(
-        provider=account.provider,
+        provider=provider,
         connection_id=account.id,
-        models=tuple(AccountModel(id=one, name=one, owned_by=account.provider) for one in models),
+        models=tuple(rows),
         source=source,
         warning=warning,
     )

@@ -122,7 +122,8 @@ def _served(snapshot: Snapshot, accounts: tuple[Connection, ...]) -> list[str]:
         named.update(dict.fromkeys(snapshot.models(account)))
         if account.default_model:
             named.setdefault(account.default_model)
-    return list(named)
+    provider = accounts[0].provider if accounts else ""
+    return [model for model in named if not snapshot.is_hidden(provider, model)]
 
 
 class ModelsQuery(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from omniroute.errors import (
     ValidationFailed,
 )
 from omniroute.operations.account_models import discovered
-from omniroute.operations.connections import is_http_url
+from omniroute.operations.account_options import is_http_url
 from omniroute.routing.snapshot import as_provider
 from omniroute.storage.records.configuration import Connection, ProviderNode
 

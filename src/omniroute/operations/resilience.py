@@ -14,7 +14,6 @@ from omniroute.engine import Engine
 from omniroute.errors import Conflict, NotFound, ValidationFailed
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.callers.key_policy import DAY_S
-from omniroute.routing.resilience.policy import PROTECTION
 from omniroute.routing.resilience.profiles import PRESETS, SETTING, Resilience, merged
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 
@@ -193,8 +192,7 @@ async def protect(engine: Engine, caller: Caller, choice: Protection) -> None:
                 f"Account '{found.name}' was found at start and is not stored. Add it with "
                 "POST /api/providers first."
             )
-        options = {**row.options, PROTECTION: choice.enabled}
-        await work.connections.save(replace(row, options=options))
+        await work.connections.save(replace(row, rate_limit_protection=choice.enabled))
 
 
 async def queue_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
@@ -206,9 +204,17 @@ async def queue_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
 
 
 async def reset_breakers(engine: Engine, caller: Caller, provider: str | None = None) -> int:
-    """Close the breaker of a provider, or all; how many had counted failures."""
+    """Close the breaker of a provider, or all; how many had counted failures.
+
+    The pauses its accounts were asked for end as well.
+    """
+    snapshot = engine.snapshot
     if provider is not None:
-        provider = engine.snapshot.provider_named(provider) or provider
+        provider = snapshot.provider_named(provider) or provider
+    rows = snapshot.connections.values()
+    engine.chat.turnstiles.start_afresh(
+        {row.id for row in rows if provider in (None, row.provider)}
+    )
     return engine.health.reset(provider)
 
 

@@ -36,7 +36,7 @@ from omniroute.pipeline.exchange import (
 from omniroute.pipeline.handoffs.relay import ContextRelay
 from omniroute.pipeline.money.ledger import Ledger
 from omniroute.pipeline.money.reserving import reserve
-from omniroute.pipeline.outbound import Endpoint, tags_thinking
+from omniroute.pipeline.outbound import Endpoint, protocol_of, tags_thinking
 from omniroute.pipeline.planning import Patience, Planning, directed
 from omniroute.pipeline.preparing import prepared
 from omniroute.pipeline.reuse.answers import Answers, Source, Tape
@@ -368,6 +368,7 @@ class ChatPipeline:
             dialect=spoken(call, provider),
             account=account,
             key=key,
+            compat=snapshot.compat_for(candidate.provider, candidate.model, protocol_of(call)),
             sender=self.demo if provider.in_process else self.gate,
             fetch=self.gate,
             credentials=self.credentials,

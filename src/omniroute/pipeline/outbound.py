@@ -14,11 +14,19 @@ from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
 from omniroute.routing.snapshot import endpoint
 from omniroute.routing.targets import Candidate
-from omniroute.storage.records.configuration import Connection
+from omniroute.storage.records.configuration import Compat, Connection, Protocol
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts
 
 _FORWARDED = ("anthropic-version", "anthropic-beta")
+_PROTOCOLS: Mapping[Dialect, Protocol] = {
+    Dialect.OPENAI_CHAT: "openai",
+    Dialect.OPENAI_RESPONSES: "openai-responses",
+    Dialect.ANTHROPIC: "claude",
+}
+_AS_USUAL = Compat()
+NORMAL_ID_CHARS = 9
+"""The shortest ids of tool calls some service insists on; every other takes them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Endpoint:
     `dialect` is one of those the provider speaks; `fetch` gets what a request only points at;
     `turnstile` is where requests to the account line up. `account` has the key that is sent;
     `key` is its place where there are several.
+    `compat` is what is done otherwise for its model.
     """
 
     candidate: Candidate
@@ -40,6 +49,7 @@ class Endpoint:
     allow_private: bool
     turnstile: Turnstile
     key: int | None = None
+    compat: Compat = _AS_USUAL
 
 
 def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) -> OutboundRequest:
@@ -50,12 +60,13 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
     """
     provider, account, model = to.provider, to.account, to.candidate.model
     codec = CODECS[to.dialect]
-    facts = target_facts(provider, account, model, stream=stream)
+    facts = target_facts(provider, account, model, stream=stream, compat=to.compat)
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "identity",
         **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
+        **own_headers(account, to.compat),
     }
     request = adapted(call.request, facts)
     if call.body is not None and call.native(to.dialect) and request is call.request:
@@ -113,23 +124,42 @@ def chat_path(provider: Provider, dialect: Dialect, *, stream: bool) -> str:
 
 
 def target_facts(
-    provider: Provider, account: Connection, model: str, *, stream: bool
+    provider: Provider,
+    account: Connection,
+    model: str,
+    *,
+    stream: bool,
+    compat: Compat = _AS_USUAL,
 ) -> TargetFacts:
-    """What an encoder must know about a candidate, from the provider's row and the account."""
+    """What an encoder must know about a candidate: its provider's row, its account, its model."""
+    keeps, ids = compat.preserve_openai_developer_role, compat.normalize_tool_call_id
+    own_ids = provider.call_id_chars
     return TargetFacts(
         model=model,
         stream=stream,
         stream_usage=provider.stream_usage and not account.options.get("disableStreamOptions"),
         max_completion_tokens=_begins(model, provider.completion_limit_prefixes),
-        developer_role=provider.developer_role,
+        developer_role=provider.developer_role if keeps is None else keeps,
         system_role=not _begins(model, provider.no_system_prefixes),
         fixed_sampling=_begins(model, provider.fixed_sampling_prefixes),
         adaptive_thinking=_begins(model, provider.adaptive_prefixes),
         structured_output=_begins(model, provider.structured_prefixes),
         thinking_levels=_begins(model, provider.thinking_level_prefixes),
-        call_id_chars=provider.call_id_chars,
+        call_id_chars=own_ids if ids is None else (own_ids or NORMAL_ID_CHARS) if ids else None,
         reasoning_history=provider.reasoning_history,
     )
+
+
+def own_headers(account: Connection, compat: Compat) -> dict[str, str]:
+    """Headers an operator wants with the requests of an account, or to a model of it."""
+    agent = account.options.get("customUserAgent")
+    told = {name.lower(): value for name, value in (compat.upstream_headers or {}).items()}
+    return {**({"user-agent": str(agent)} if agent else {}), **told}
+
+
+def protocol_of(call: ChatCall) -> Protocol | None:
+    """What an operator calls the protocol of a call's client."""
+    return _PROTOCOLS.get(call.dialect) if call.dialect is not None else None
 
 
 def _begins(model: str, prefixes: tuple[str, ...]) -> bool:

@@ -21,9 +21,12 @@ from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records.configuration import (
     ApiKey,
     Combo,
+    Compat,
     Connection,
     CustomModel,
+    ModelCompat,
     ModelMapping,
+    Protocol,
     ProviderNode,
     SyncedPrices,
 )
@@ -73,7 +76,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     `accounts` holds the active accounts of each provider, best first. `prefixes` maps every
     prefix of a model string to a provider id, `aliases` names operators made up to what they
     stand for, and `mappings` are the patterns that stand for combos, in the order they are tried.
-    `custom_models` are by provider and id. `spellings` says whether other vendors' spellings of
+    `custom_models` are by provider and id, and so is `compat`, what is done otherwise for single
+    models. `spellings` says whether other vendors' spellings of
     model names are understood.
 
     The rest is worked out once, so that no request pays for how much is configured:
@@ -95,6 +99,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = {}
     mappings: tuple[ModelMapping, ...] = ()
     custom_models: Mapping[str, Mapping[str, CustomModel]] = {}
+    compat: Mapping[tuple[str, str], ModelCompat] = {}
     spellings: bool = True
     combos_by_id: Mapping[str, Combo] = {}
     combo_configs: Mapping[str, ComboConfig] = {}
@@ -159,11 +164,21 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """The row of a provider, as one of its models is spoken to."""
         row = self.providers[provider]
         custom = self.custom_models.get(provider, {}).get(model)
-        if custom is None or custom.api_format == "chat-completions":
+        if custom is None or custom.api_format != "responses":
             return row
         responses = Dialect.OPENAI_RESPONSES
         path = row.chat_path if row.dialect is responses else row.also.get(responses, "/responses")
         return replace(row, dialect=responses, chat_path=path, stream_path=None, also={})
+
+    def compat_for(self, provider: str, model: str, protocol: Protocol | None) -> Compat:
+        """What is done otherwise for a model, for a client that speaks a protocol."""
+        told = self.compat.get((provider, model))
+        return Compat() if told is None else told.towards(protocol)
+
+    def is_hidden(self, provider: str, model: str) -> bool:
+        """Whether a model is left out of lists."""
+        told = self.compat.get((provider, model))
+        return told is not None and told.is_hidden
 
     def default_model(self, account: Connection) -> str | None:
         """What `auto` asks this account for."""
@@ -194,6 +209,7 @@ def build_snapshot(
     aliases: Mapping[str, str] | None = None,
     mappings: Iterable[ModelMapping] = (),
     custom_models: Iterable[CustomModel] = (),
+    compat: Iterable[ModelCompat] = (),
     spellings: bool = True,
     fitness: Fitness | None = None,
     budgets: Iterable[BudgetRow] = (),
@@ -230,6 +246,7 @@ def build_snapshot(
         aliases=aliases or {},
         mappings=tuple(row for row in mappings if row.enabled),
         custom_models=_by_provider(custom_models),
+        compat={(row.provider, row.id): row for row in compat},
         spellings=spellings,
         combos_by_id={combo.id: combo for combo in named.values()},
         combo_configs={name: effective(in_force, None, combo) for name, combo in named.items()},
@@ -267,6 +284,7 @@ def revised(
         aliases=snapshot.aliases,
         mappings=snapshot.mappings,
         custom_models=[one for rows in snapshot.custom_models.values() for one in rows.values()],
+        compat=snapshot.compat.values(),
         spellings=snapshot.spellings,
         fitness=snapshot.fitness,
         stated_prices=stated_prices,

@@ -1,6 +1,6 @@
 """Provider accounts in SQL. Credentials are sealed on the way in and opened on the way out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ SECRET_OPTIONS = frozenset(
     }
 )
 
+SECRET_COLUMNS = ("api_key", "access_token", "refresh_token", "id_token")
+
 
 class ConnectionRepository:
     """Accounts, ordered by provider, then priority, then the latest change."""
@@ -47,9 +49,14 @@ class ConnectionRepository:
         return await self._first(select(table).where(table.c.id == id))
 
     async def find(self, provider: str, name: str) -> Connection | None:
-        """The account of a provider with this name; an API key before an OAuth login."""
-        named = select(table).where(table.c.provider == provider, table.c.name == name)
-        return await self._first(named.order_by(table.c.auth_type))
+        """The API-key account of a provider with this name."""
+        keyed = select(table).where(table.c.auth_type == "apikey")
+        return await self._first(keyed.where(table.c.provider == provider, table.c.name == name))
+
+    async def find_login(self, provider: str, email: str) -> Connection | None:
+        """The OAuth account of a provider with this address."""
+        logins = select(table).where(table.c.auth_type == "oauth")
+        return await self._first(logins.where(table.c.provider == provider, table.c.email == email))
 
     async def save(self, connection: Connection) -> None:
         """Insert the account, or overwrite the one with its id. Times are stored as given.
@@ -62,16 +69,26 @@ class ConnectionRepository:
         row = msgspec.structs.asdict(connection)
         row["group_name"] = row.pop("group")
         row["provider_specific_data"] = self._sealed(connection.id, row.pop("options"))
-        if connection.api_key is not None:
-            row["api_key"] = self._box.seal(connection.api_key, _place(connection.id, "api_key"))
+        for column in SECRET_COLUMNS:
+            if row[column] is not None:
+                row[column] = self._box.seal(row[column], _place(connection.id, column))
         with translated(f"{connection.provider} already has an account named {connection.name!r}."):
             await upsert(self._connection, table, row)
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the account; False when there was none."""
-        removed = await self._connection.execute(delete(table).where(table.c.id == id))
-        await self._connection.execute(delete(quotas).where(quotas.c.connection_id == id))
-        return removed.rowcount > 0
+        return await self.delete_all([id]) > 0
+
+    async def delete_all(self, ids: Sequence[str]) -> int:
+        """Remove accounts; how many of them there were."""
+        removed = await self._connection.execute(delete(table).where(table.c.id.in_(ids)))
+        await self._connection.execute(delete(quotas).where(quotas.c.connection_id.in_(ids)))
+        return removed.rowcount
+
+    async def of_provider(self, provider: str) -> tuple[Connection, ...]:
+        """All accounts of a provider or node."""
+        rows = await self._connection.execute(select(table).where(table.c.provider == provider))
+        return tuple(self._record(row) for row in rows.mappings())
 
     async def delete_for_provider(self, provider: str) -> int:
         """Remove all accounts of a provider or node; how many there were."""
@@ -88,8 +105,9 @@ class ConnectionRepository:
         id_ = values["id"]
         values["group"] = values.pop("group_name")
         values["options"] = self._opened(id_, values.pop("provider_specific_data"))
-        if values["api_key"] is not None:
-            values["api_key"] = self._box.open(values["api_key"], _place(id_, "api_key"))
+        for column in SECRET_COLUMNS:
+            if values[column] is not None:
+                values[column] = self._box.open(values[column], _place(id_, column))
         return Connection(**values)
 
     def _sealed(self, id_: str, options: Mapping[str, Any]) -> dict[str, Any]:

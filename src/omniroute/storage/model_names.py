@@ -6,12 +6,13 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records.configuration import CustomModel
+from omniroute.storage.records.configuration import CustomModel, ModelCompat
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import key_value as table
 
 _ALIASES = "modelAliases"
 _CUSTOM = "customModels"
+_COMPAT = "modelCompatOverrides"
 
 
 class ModelNameRepository:
@@ -44,6 +45,19 @@ class ModelNameRepository:
     async def delete_custom_model(self, provider: str, model_id: str) -> bool:
         """Remove the model; False when there was none."""
         return await self._delete(_CUSTOM, f"{provider}/{model_id}")
+
+    async def compat(self) -> tuple[ModelCompat, ...]:
+        """What is done otherwise for single models, by provider and id."""
+        rows = await self._all(_COMPAT)
+        return tuple(msgspec.convert(rows[key], ModelCompat) for key in sorted(rows))
+
+    async def save_compat(self, compat: ModelCompat) -> None:
+        """Keep what is done otherwise for a model; nothing is kept of one treated as any other."""
+        key = f"{compat.provider}/{compat.id}"
+        if compat.says_nothing:
+            await self._delete(_COMPAT, key)
+        else:
+            await self._set(_COMPAT, key, msgspec.to_builtins(compat))
 
     async def _all(self, namespace: str) -> dict[str, Any]:
         rows = await self._connection.execute(

@@ -100,6 +100,22 @@ provider_connections = Table(
     Column("backoff_level", Integer, nullable=False),
     Column("created_at", AnyText, nullable=False),
     Column("updated_at", AnyText, nullable=False),
+    Column("display_name", AnyText),
+    Column("email", AnyText),
+    Column("access_token", AnyText),  # ciphertext, as the two below
+    Column("refresh_token", AnyText),
+    Column("id_token", AnyText),
+    Column("token_type", AnyText),
+    Column("scope", AnyText),
+    Column("project_id", AnyText),
+    Column("expires_at", AnyText),
+    Column("token_expires_at", AnyText),
+    Column("expires_in", BigInteger),
+    Column("rate_limit_protection", Boolean),
+    Column("health_check_interval", Integer),
+    Column("last_health_check_at", AnyText),
+    Column("last_tested", AnyText),
+    Column("last_error_source", AnyText),
     UniqueConstraint("provider", "auth_type", "name"),
 )
 

@@ -104,7 +104,7 @@ async def test_deleting_a_node_deletes_its_accounts(client: httpx.AsyncClient) -
     node = (await created(client, "/api/provider-nodes", **NODE))["node"]
     await created(client, "/api/providers", provider="mine", name="a")
     await client.delete(f"/api/provider-nodes/{node['id']}")
-    assert (await client.get("/api/providers")).json() == {"connections": []}
+    assert (await client.get("/api/providers")).json() == {"connections": [], "total": 0}
 
 
 BAD: dict[str, tuple[str, Any, int, str]] = {

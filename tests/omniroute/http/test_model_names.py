@@ -94,9 +94,9 @@ async def test_a_model_can_be_added_by_hand(client: httpx.AsyncClient) -> None:
     ids = [row["id"] for row in (await client.get("/v1/models")).json()["data"]]
     assert "demo/count-7" in ids
     listed = (await client.get(ADDED, params={"provider": "demo"})).json()["models"]
-    assert [row["id"] for row in listed["demo"]] == ["count-7"]
+    assert [row["id"] for row in listed] == ["count-7"]
     gone = await client.delete(ADDED, params={"provider": "demo", "model": "count-7"})
-    assert gone.json() == {"removed": True}
+    assert gone.json() == {"removed": True, "aliasChanges": {"removed": [], "assigned": []}}
     again = await client.delete(ADDED, params={"provider": "demo", "model": "count-7"})
     assert again.status_code == 404
     assert (await client.post(ADDED, json={**body, "provider": "dmo"})).status_code == 400

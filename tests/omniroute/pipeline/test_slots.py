@@ -214,12 +214,12 @@ PROTECTED: dict[str, tuple[dict[str, Any], dict[str, Any], bool | None, bool]] =
     "an API key, switched off by the environment": ({}, {}, False, False),
     "a sign-in": ({"auth_type": "oauth"}, {}, True, False),
     "a sign-in, switched on": (
-        {"auth_type": "oauth", "options": {"rateLimitProtection": True}},
+        {"auth_type": "oauth", "rate_limit_protection": True},
         {},
         None,
         True,
     ),
-    "an API key, switched off": ({"options": {"rateLimitProtection": False}}, {}, True, False),
+    "an API key, switched off": ({"rate_limit_protection": False}, {}, True, False),
 }
 
 

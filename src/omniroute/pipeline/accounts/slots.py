@@ -5,7 +5,7 @@ Source: 05 §4.8-4.9, design §9: no limit but what an operator set or the provi
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -83,6 +83,7 @@ class Lane:
     slots: Slots = field(default_factory=Slots)
     pace: Pace = field(default_factory=Pace)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    nap: asyncio.Future[None] | None = None
     paced: int = 0
     done: int = 0
 
@@ -90,6 +91,12 @@ class Lane:
     def queued(self) -> int:
         """Requests in line."""
         return len(self.slots.waiting) + self.paced
+
+    def start_afresh(self) -> None:
+        """Forget every pause and every limit that was learned; whoever waits for one goes on."""
+        self.pace = Pace()
+        if self.nap is not None:
+            self.nap.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +172,21 @@ class Turnstile:
                 while (wait_ms := self._wait_ms()) > 0:
                     if self.now_ms() + wait_ms > until_ms:
                         raise Busy("This account is at its rate limit", "RATE_LIMIT_WAIT", wait_ms)
-                    await self.sleep(wait_ms / 1000)
+                    await self._nap(wait_ms / 1000)
         except TimeoutError:
             text = "Too many requests wait for this account's rate limit"
             raise Busy(text, "RATE_LIMIT_WAIT", self._wait_ms() or None) from None
         finally:
             self.lane.paced -= 1
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep, unless the lane starts afresh meanwhile."""
+        nap = self.lane.nap = asyncio.ensure_future(self.sleep(seconds))
+        try:
+            await asyncio.wait({nap})
+        finally:
+            nap.cancel()
+            self.lane.nap = None
 
     def _leave_once(self) -> Callable[[], None]:
         left = False
@@ -228,6 +244,12 @@ class Turnstiles:
     def of_combo(self, combo: str, target: str, most: int, wait_s: float) -> ComboSlots:
         """The slots a combo keeps at a target; `target` is its key in the combo."""
         return ComboSlots(self._combos.setdefault((combo, target), Slots()), most, wait_s)
+
+    def start_afresh(self, connections: Container[str]) -> None:
+        """Let go of the pauses of accounts: their key changed, or an operator says so."""
+        for (account, _), lane in self._lanes.items():
+            if account in connections:
+                lane.start_afresh()
 
     def lanes(self, connection: str) -> Iterator[Lane]:
         """The lanes of an account that have been used."""

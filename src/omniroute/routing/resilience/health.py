@@ -204,6 +204,15 @@ class Health:
         self._cooldowns = _without(self._cooldowns, connection)
         self._lockouts = {key: row for key, row in self._lockouts.items() if key[1] != connection}
 
+    def rest(self, connection: str, until_ms: int) -> None:
+        """An operator has an account left alone until a time, epoch ms."""
+        told = Cooldown(until_ms=until_ms, level=0, reason="operator", message="", status=0)
+        self._cooldowns = {**self._cooldowns, connection: told}
+
+    def revive(self, connection: str) -> None:
+        """An account is fit again: it answered a test, or an operator says so."""
+        self._cooldowns = _without(self._cooldowns, connection)
+
     def reset(self, provider: str | None = None) -> int:
         """Close one breaker, or all; how many were not as new."""
         gone = [name for name in self._breakers if provider in (None, name)]

@@ -24,9 +24,6 @@ from omniroute.storage.records.configuration import Connection
 
 log = logging.getLogger(__name__)
 
-PROTECTION = "rateLimitProtection"
-"""The option of an account that switches its request queue on or off."""
-
 
 class QueueRules(Struct, frozen=True, kw_only=True):
     """How the requests to an account line up. None is no limit.
@@ -107,9 +104,8 @@ class Policy:
 
     def protected(self, account: Connection) -> bool:
         """Whether the request queue holds for an account: as told, else with API keys."""
-        told = account.options.get(PROTECTION)
-        if isinstance(told, bool):
-            return told
+        if account.rate_limit_protection is not None:
+            return account.rate_limit_protection
         return account.auth_type == "apikey" and (
             self.settings.request_queue.auto_enable_api_key_providers
             if self.defaults.protect_api_keys is None

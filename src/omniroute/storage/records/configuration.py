@@ -15,26 +15,45 @@ AuthType: TypeAlias = Literal["apikey", "oauth", "none"]
 class Connection(Struct, frozen=True, kw_only=True):
     """One account: a credential for one provider or provider node.
 
-    `api_key` is clear text in memory only. Times are ISO-8601 UTC with milliseconds.
-    `options` is the spec's `providerSpecificData`. `quota_window_thresholds` are the percentages
-    left, by window of its quota, at which it is not used.
+    `api_key` and the tokens are clear text in memory only. Times are ISO-8601 UTC with
+    milliseconds. `options` is the spec's `providerSpecificData`. `quota_window_thresholds` are the
+    percentages left, by window of its quota, at which it is not used. `rate_limit_protection`
+    switches its request queue; None leaves that to the settings. `health_check_interval` is
+    minutes between checks in the background; None and 0 are never. `expires_at` is when the
+    access token ends; `expires_in` the seconds it was granted for.
     """
 
     id: str
     provider: str
     name: str
     auth_type: AuthType = "apikey"
+    display_name: str | None = None
+    email: str | None = None
     api_key: str | None = None
+    access_token: str | None = None
+    refresh_token: str | None = None
+    id_token: str | None = None
+    token_type: str | None = None
+    scope: str | None = None
+    project_id: str | None = None
+    expires_at: str | None = None
+    token_expires_at: str | None = None
+    expires_in: int | None = None
     priority: int = 1
     global_priority: int | None = None
     default_model: str | None = None
     is_active: bool = True
     group: str | None = None
     max_concurrent: int | None = None
+    rate_limit_protection: bool | None = None
+    health_check_interval: int | None = None
+    last_health_check_at: str | None = None
     test_status: str = "unknown"
+    last_tested: str | None = None
     last_error: str | None = None
     last_error_at: str | None = None
     last_error_type: str | None = None
+    last_error_source: str | None = None
     error_code: str | None = None
     rate_limited_until: str | None = None
     backoff_level: int = 0
@@ -166,13 +185,84 @@ class ModelMapping(Struct, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+ApiFormat: TypeAlias = Literal[
+    "chat-completions",
+    "responses",
+    "embeddings",
+    "rerank",
+    "audio-transcriptions",
+    "audio-speech",
+    "images-generations",
+]
+Capability: TypeAlias = Literal[
+    "chat",
+    "embeddings",
+    "rerank",
+    "images",
+    "audio",
+    "audio-transcriptions",
+    "audio-speech",
+    "images-generations",
+]
+Protocol: TypeAlias = Literal["openai", "openai-responses", "claude"]
+
+
 class CustomModel(Struct, frozen=True, kw_only=True, rename="camel"):
     """A model an operator added to a provider. `api_format` is what it is spoken to in."""
 
     provider: str
     id: str
     name: str = ""
-    api_format: Literal["chat-completions", "responses"] = "chat-completions"
+    api_format: ApiFormat = "chat-completions"
+    supported_endpoints: tuple[Capability, ...] = ("chat",)
+
+
+class Compat(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What is done otherwise for one model. None leaves it to the provider's row.
+
+    `normalize_tool_call_id` makes ids of tool calls nine letters and digits,
+    `preserve_openai_developer_role` has system turns sent as the developer's, and
+    `upstream_headers` go with every request.
+    """
+
+    normalize_tool_call_id: bool | None = None
+    preserve_openai_developer_role: bool | None = field(
+        default=None, name="preserveOpenAIDeveloperRole"
+    )
+    upstream_headers: dict[str, str] | None = None
+
+
+class ModelCompat(Compat, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The same for a model of a provider, and for each protocol its clients may speak.
+
+    A hidden model is not listed; it can be asked for. `aliases` are those it had when it was
+    hidden.
+    """
+
+    provider: str
+    id: str
+    is_hidden: bool = False
+    compat_by_protocol: dict[Protocol, Compat] = {}
+    aliases: tuple[str, ...] = ()
+
+    def towards(self, protocol: Protocol | None) -> Compat:
+        """What holds for requests of clients that speak a protocol: their own first."""
+        own = self.compat_by_protocol.get(protocol) if protocol is not None else None
+        if own is None:
+            return self
+        normalize, preserve = own.normalize_tool_call_id, own.preserve_openai_developer_role
+        return Compat(
+            normalize_tool_call_id=self.normalize_tool_call_id if normalize is None else normalize,
+            preserve_openai_developer_role=(
+                self.preserve_openai_developer_role if preserve is None else preserve
+            ),
+            upstream_headers={**(self.upstream_headers or {}), **(own.upstream_headers or {})},
+        )
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the model is treated as any other."""
+        return self == ModelCompat(provider=self.provider, id=self.id)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
