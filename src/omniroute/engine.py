@@ -214,12 +214,19 @@ class Configuration:
         """
         if self._before_change is not None:
             await self._before_change()
+        async with self.noted() as work:
+            yield work
+            entry = audit_entry(caller, action, target, self._now_ms(), details=work.details)
+            await work.audit_log.add(entry)
+
+    @asynccontextmanager
+    async def noted(self) -> AsyncGenerator[Work]:
+        """The same for what the gateway finds out by itself, of which the audit log says nothing:
+        how an account was tested, say."""
         async with self._lock:
             async with self._database.work() as work:
                 yield work
                 await work.settings.bump()
-                entry = audit_entry(caller, action, target, self._now_ms(), details=work.details)
-                await work.audit_log.add(entry)
             await self.load()
 
 

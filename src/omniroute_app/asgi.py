@@ -50,7 +50,8 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
         listed(settings.trusted_proxies),
     )
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
-    http = build_http(engine, access, heartbeat_s)
+    stagger_s = settings.health_check_stagger_ms / 1000
+    http = build_http(engine, access, heartbeat_s, stagger_s=stagger_s)
     a2a_door = _a2a_door(engine, access, settings)
     mcp_door = _mcp_door(engine, access, settings)
 

@@ -48,6 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stream_readiness_timeout_ms: Annotated[int, Meta(ge=0)] = 80_000
     heartbeat_interval_ms: Annotated[int, Meta(ge=0)] = 15_000
     shutdown_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
+    health_check_stagger_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 3_000
     semantic_cache_max_size: Annotated[int, Meta(ge=1)] = 500
     semantic_cache_max_bytes: Annotated[int, Meta(ge=1)] = 4 * 1024 * 1024
     semantic_cache_ttl_ms: Annotated[int, Meta(ge=1)] = 3_600_000
@@ -188,6 +189,10 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "shutdown_timeout_ms": Variable(
         ("SHUTDOWN_TIMEOUT_MS",), "How long running requests may take when the gateway stops."
+    ),
+    "health_check_stagger_ms": Variable(
+        ("HEALTHCHECK_STAGGER_MS",),
+        "Time between the tests of two accounts that have a `healthCheckInterval`.",
     ),
     "semantic_cache_max_size": Variable(
         ("SEMANTIC_CACHE_MAX_SIZE",), "How many answers the response cache has in memory."

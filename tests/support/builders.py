@@ -19,6 +19,7 @@ from omniroute.storage.records.configuration import (
     ComboStep,
     Connection,
     CustomModel,
+    ModelCompat,
     ModelMapping,
     ModelStep,
     ProviderNode,
@@ -67,6 +68,7 @@ def snapshot(
     aliases: Mapping[str, str] | None = None,
     mappings: Sequence[ModelMapping] = (),
     custom_models: Sequence[CustomModel] = (),
+    compat: Sequence[ModelCompat] = (),
     spellings: bool = True,
     budgets: Sequence[BudgetRow] = (),
     **settings: Any,
@@ -82,6 +84,7 @@ def snapshot(
         aliases=aliases,
         mappings=mappings,
         custom_models=custom_models,
+        compat=compat,
         spellings=spellings,
         budgets=budgets,
     )

@@ -36,6 +36,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     provider's id in genai-prices; `families` are the beginnings of the model names that are its
     own, where that price list names other services' models too. `probe_port` is set for servers
     that run on the user's own machine. `quota` is how it reports what an account has left.
+    `check` is how a credential is tried at no cost: `models` lists them; a path that begins with a
+    slash is asked instead where anybody may list them, and `chat` asks a model for one token.
 
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
     ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
@@ -68,6 +70,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     probe_port: int | None = None
     quota: QuotaApi | None = None
+    check: str = "models"
     keyless: bool = False
     in_process: bool = False
     stream_usage: bool = True

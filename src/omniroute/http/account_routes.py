@@ -1,7 +1,8 @@
 """Accounts of providers as routes (02 §4.3)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
@@ -9,9 +10,10 @@ from msgspec import Struct
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
-from omniroute.operations import connections
+from omniroute.operations import account_bulk, account_checks, account_expiry, connections
 from omniroute.operations.account_models import AccountModels, account_models
 from omniroute.operations.account_view import ConnectionView
+from omniroute.operations.inputs import decode_input
 
 
 class Connections(Struct, frozen=True):
@@ -67,6 +69,68 @@ async def delete_connections(
     """Delete up to 100 accounts at once."""
     count = await connections.delete_connections(engine, operator, data)
     return Deleted(f"{count} connections deleted", count)
+
+
+@post(
+    "/api/providers/validate",
+    status_code=200,
+    tags=["Accounts"],
+    operation_id="validate_key",
+)
+async def validate_key(
+    engine: TheEngine, operator: Operator, data: JSONBody[account_checks.KeyCheck]
+) -> account_checks.KeyVerdict:
+    """Try a key without storing it."""
+    return await account_checks.validate_key(engine, operator, data)
+
+
+@post(
+    "/api/providers/test-batch", status_code=200, tags=["Accounts"], operation_id="test_connections"
+)
+async def check_batch(
+    engine: TheEngine, operator: Operator, data: JSONBody[account_checks.BatchInput]
+) -> account_checks.BatchReport:
+    """Test all active accounts of a kind, five at once."""
+    return await account_checks.check_batch(engine, operator, data)
+
+
+@post("/api/providers/bulk", status_code=200, tags=["Accounts"], operation_id="create_connections")
+async def create_connections(
+    engine: TheEngine, operator: Operator, data: JSONBody[account_bulk.BulkInput]
+) -> account_bulk.BulkReport:
+    """Add up to 200 keys of one provider; each that cannot be added is told why."""
+    return await account_bulk.create_connections(engine, operator, data)
+
+
+@get("/api/providers/expiration", tags=["Accounts"], operation_id="list_expirations")
+async def list_expirations(engine: TheEngine, operator: Operator) -> account_expiry.Expirations:
+    """Accounts whose credential has an end, the nearest first."""
+    return await account_expiry.expirations(engine, operator)
+
+
+@get("/api/token-health", tags=["Accounts"], operation_id="token_health")
+async def token_health(engine: TheEngine, operator: Operator) -> account_expiry.TokenHealth:
+    """How many logins there are, and how many of them work."""
+    return await account_expiry.token_health(engine, operator)
+
+
+@post(
+    "/api/providers/{connection_id:str}/test",
+    status_code=200,
+    tags=["Accounts"],
+    operation_id="test_connection",
+)
+async def check_connection(
+    request: Request[Any, Any, Any],
+    engine: TheEngine,
+    operator: Operator,
+    connection_id: FromPath[str],
+) -> account_checks.CheckReport:
+    """Ask the provider of an account whether it takes its credential. The body is optional:
+    `{"validationModelId": "..."}` asks that model for one token."""
+    body = await request.body()
+    how = decode_input(account_checks.CheckInput, body or b"{}")
+    return await account_checks.check_connection(engine, operator, connection_id, how)
 
 
 @get("/api/providers/{connection_id:str}", tags=["Accounts"], operation_id="get_connection")
@@ -137,6 +201,12 @@ ACCOUNTS: tuple[HTTPRouteHandler, ...] = (
     list_connections,
     create_connection,
     delete_connections,
+    validate_key,
+    check_batch,
+    create_connections,
+    list_expirations,
+    token_health,
+    check_connection,
     get_connection,
     change_connection,
     patch_connection,

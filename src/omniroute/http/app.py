@@ -49,6 +49,7 @@ from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
+from omniroute.operations.account_keeper import AccountKeeper
 from omniroute.operations.background import BackgroundResponses
 from omniroute.operations.price_keeper import PriceKeeper
 
@@ -67,11 +68,14 @@ class JsonRequest(AnyRequest):
             raise SerializationException("not JSON") from error
 
 
-def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Litestar:
+def build_http(
+    engine: Engine, access: Access, heartbeat_s: float | None, *, stagger_s: float = 3.0
+) -> Litestar:
     """The HTTP doors of one engine.
 
     Args:
         heartbeat_s: silence after which a stream gets a keep-alive frame; None for never.
+        stagger_s: between the beginnings of two tests of accounts in the background.
     """
 
     async def client(request: AnyRequest) -> Caller:
@@ -92,7 +96,11 @@ def build_http(engine: Engine, access: Access, heartbeat_s: float | None) -> Lit
     surface = ChatSurface(engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s)
     background = BackgroundResponses(engine)
     return Litestar(
-        lifespan=[lambda _: background.lifespan(), lambda _: PriceKeeper(engine).lifespan()],
+        lifespan=[
+            lambda _: background.lifespan(),
+            lambda _: PriceKeeper(engine).lifespan(),
+            lambda _: AccountKeeper(engine, stagger_s).lifespan(),
+        ],
         route_handlers=[
             chat_router(surface),
             gemini_router(surface),

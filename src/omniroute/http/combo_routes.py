@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations import combo_metrics, combo_test, combos, settings
 from omniroute.operations.combo_metrics import AllCombosMetrics, OneCombosMetrics
@@ -14,9 +15,10 @@ from omniroute.operations.combos import ComboView
 
 
 class Combos(Struct, frozen=True):
-    """All combos."""
+    """A page of combos, and how many there are in all."""
 
     combos: list[ComboView]
+    total: int
 
 
 class Done(Struct, frozen=True):
@@ -36,9 +38,11 @@ Named = Annotated[str | None, QueryParameter(name="combo")]
 
 
 @get("/api/combos", tags=["Combos"], operation_id="list_combos")
-async def list_combos(engine: TheEngine, operator: Operator) -> Combos:
-    """All combos, by sort order."""
-    return Combos(await combos.all_combos(engine, operator))
+async def list_combos(
+    engine: TheEngine, operator: Operator, limit: Limit = None, offset: Offset = 0
+) -> Combos:
+    """A page of combos by sort order; all of them without `limit`."""
+    return Combos(*await combos.page_of_combos(engine, operator, limit, offset))
 
 
 @post("/api/combos", tags=["Combos"], operation_id="create_combo")
@@ -54,7 +58,8 @@ async def reorder(
     engine: TheEngine, operator: Operator, data: JSONBody[combos.ComboOrder]
 ) -> Combos:
     """Put combos in an order."""
-    return Combos(await combos.reorder_combos(engine, operator, data))
+    ordered = await combos.reorder_combos(engine, operator, data)
+    return Combos(ordered, len(ordered))
 
 
 @post("/api/combos/test", status_code=200, tags=["Combos"], operation_id="test_combo")

@@ -9,14 +9,16 @@ from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine, Viewer
 from omniroute.http.health_page import HealthPage, health_page
+from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations import health, nodes, settings
 
 
 class Nodes(Struct, frozen=True):
-    """All provider nodes."""
+    """A page of provider nodes, and how many there are in all."""
 
     nodes: list[nodes.NodeView]
+    total: int
 
 
 class OneNode(Struct, frozen=True):
@@ -32,9 +34,11 @@ class Success(Struct, frozen=True):
 
 
 @get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
-async def list_nodes(engine: TheEngine, operator: Operator) -> Nodes:
-    """All custom upstreams."""
-    return Nodes(await nodes.list_nodes(engine, operator))
+async def list_nodes(
+    engine: TheEngine, operator: Operator, limit: Limit = None, offset: Offset = 0
+) -> Nodes:
+    """A page of custom upstreams; all of them without `limit`."""
+    return Nodes(*await nodes.list_nodes(engine, operator, limit, offset))
 
 
 @post("/api/provider-nodes", tags=["Nodes"], operation_id="create_node")

@@ -1,10 +1,11 @@
 """Names operators made up for models. Source: 02 §6."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from omniroute.caller import Caller
+from omniroute.catalog.models import known_models
 from omniroute.engine import Engine
 from omniroute.errors import AmbiguousModel, Conflict, InvalidRequest, NotFound, ValidationFailed
 from omniroute.routing.naming.resolve import AUTO, SingleModel, checked_name, resolve
@@ -32,6 +33,14 @@ class AliasSaved(Struct, frozen=True, kw_only=True):
     success: bool = True
 
 
+class AliasMetadata(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is known of the model an alias stands for. `context_length` is tokens."""
+
+    context_length: int | None
+    custom: bool
+    active: bool
+
+
 class ResolvedAlias(Struct, frozen=True, kw_only=True, rename="camel"):
     """Where requests for an alias go."""
 
@@ -40,6 +49,7 @@ class ResolvedAlias(Struct, frozen=True, kw_only=True, rename="camel"):
     model: str
     qualified_id: str
     target: str
+    metadata: AliasMetadata
     source: str = "stored_alias"
 
 
@@ -59,9 +69,13 @@ async def set_alias(engine: Engine, caller: Caller, new: AliasInput) -> AliasSav
     return AliasSaved(model=target, alias=alias)
 
 
-async def all_aliases(engine: Engine, caller: Caller) -> dict[str, str]:
-    """Every alias with what it stands for."""
-    return dict(sorted(engine.snapshot.aliases.items()))
+async def list_aliases(
+    engine: Engine, caller: Caller, limit: int | None = None, offset: int = 0
+) -> tuple[dict[str, str], int]:
+    """A page of aliases with what they stand for, by name; and how many there are."""
+    aliases = sorted(engine.snapshot.aliases.items())
+    stop = None if limit is None else offset + limit
+    return dict(aliases[offset:stop]), len(aliases)
 
 
 async def resolved_alias(engine: Engine, caller: Caller, alias: str) -> ResolvedAlias:
@@ -74,23 +88,30 @@ async def resolved_alias(engine: Engine, caller: Caller, alias: str) -> Resolved
     """
     snapshot = engine.snapshot
     if not alias.strip():
-        raise InvalidRequest("Name an alias: ?alias=fast", code=NOT_MAPPED, param="alias")
+        raise InvalidRequest("Name an alias: ?alias=fast", **_told(NOT_MAPPED))
     target = snapshot.aliases.get(alias)
     if target is None:
-        raise NotFound(f"There is no alias '{alias}'.", code=NOT_MAPPED)
+        raise NotFound(f"There is no alias '{alias}'.", **_told(NOT_MAPPED))
     try:
         found = resolve(target, snapshot)
     except AmbiguousModel as error:
-        raise Conflict(str(error), code=AMBIGUOUS) from error
+        candidates = [f"{one}/{target}" for one in error.providers]
+        raise Conflict(str(error), **_told(AMBIGUOUS, candidates=candidates)) from error
     if not isinstance(found, SingleModel):
-        raise NotFound(f"'{target}' is no model of a provider any more.", code=NOT_MAPPED)
+        raise NotFound(f"'{target}' is no model of a provider any more.", **_told(NOT_MAPPED))
     prefix = snapshot.providers[found.provider].alias or found.provider
+    windows = {row.id: row.context_tokens for row in known_models(found.provider)}
     return ResolvedAlias(
         provider=found.provider,
         provider_alias=prefix,
         model=found.model,
         qualified_id=f"{found.provider}/{found.model}",
         target=target,
+        metadata=AliasMetadata(
+            context_length=windows.get(found.model),
+            custom=found.model in snapshot.custom_models.get(found.provider, {}),
+            active=found.provider in snapshot.accounts,
+        ),
     )
 
 
@@ -105,7 +126,12 @@ async def delete_alias(engine: Engine, caller: Caller, alias: str) -> None:
         raise InvalidRequest("Name an alias: ?alias=fast", param="alias")
     async with engine.configuration.change(caller, "alias.deleted", alias) as work:
         if not await work.model_names.delete_alias(alias):
-            raise NotFound(f"There is no alias '{alias}'.", code=NOT_MAPPED)
+            raise NotFound(f"There is no alias '{alias}'.", **_told(NOT_MAPPED))
+
+
+def _told(code: str, **more: Any) -> dict[str, Any]:
+    """A machine code, also where the management API shows it."""
+    return {"code": code, "extras": {"code": code, **more}}
 
 
 def _problem(

@@ -209,6 +209,15 @@ async def all_combos(engine: Engine, caller: Caller) -> list[ComboView]:
     return [view(combo) for combo in combos]
 
 
+async def page_of_combos(
+    engine: Engine, caller: Caller, limit: int | None, offset: int
+) -> tuple[list[ComboView], int]:
+    """A page of combos by sort order, and how many there are."""
+    combos = sorted(engine.snapshot.combos.values(), key=lambda row: row.sort_order)
+    stop = None if limit is None else offset + limit
+    return [view(combo) for combo in combos[offset:stop]], len(combos)
+
+
 async def delete_combo(engine: Engine, caller: Caller, combo_id: str) -> None:
     """Delete a combo. References to it resolve to nothing and are skipped.
 

@@ -10,7 +10,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.storage.database import Work
-from omniroute.storage.records.configuration import ModelMapping
+from omniroute.storage.records.configuration import Combo, ModelMapping
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=500)]
 Description = Annotated[str, Meta(max_length=1_000)]
@@ -51,10 +51,15 @@ class MappingView(Struct, frozen=True, kw_only=True, rename="camel"):
     updated_at: str
 
 
-async def list_mappings(engine: Engine, caller: Caller) -> list[MappingView]:
-    """All mappings in the order in which they are tried."""
+async def list_mappings(
+    engine: Engine, caller: Caller, limit: int | None = None, offset: int = 0
+) -> tuple[list[MappingView], int]:
+    """A page of mappings in the order in which they are tried, and how many there are."""
+    combos = engine.snapshot.combos_by_id
     async with engine.database.reading() as work:
-        return [await _view(work, row) for row in await work.mappings.list()]
+        rows = await work.mappings.list()
+    stop = None if limit is None else offset + limit
+    return [_shown(row, combos.get(row.combo_id)) for row in rows[offset:stop]], len(rows)
 
 
 async def get_mapping(engine: Engine, caller: Caller, mapping_id: str) -> MappingView:
@@ -132,5 +137,8 @@ async def _found(work: Work, mapping_id: str) -> ModelMapping:
 
 
 async def _view(work: Work, mapping: ModelMapping) -> MappingView:
-    combo = await work.combos.get(mapping.combo_id)
+    return _shown(mapping, await work.combos.get(mapping.combo_id))
+
+
+def _shown(mapping: ModelMapping, combo: Combo | None) -> MappingView:
     return MappingView(combo_name=combo.name if combo else "", **msgspec.structs.asdict(mapping))

@@ -1,6 +1,7 @@
 """Provider nodes: custom upstreams that speak the OpenAI or the Anthropic dialect."""
 
 import re
+from itertools import islice
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,16 +10,13 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.errors import (
-    Conflict,
-    InvalidRequest,
-    NotFound,
-    UpstreamFailed,
-    ValidationFailed,
-)
-from omniroute.operations.account_models import discovered
+from omniroute.errors import Conflict, NotFound, ValidationFailed
+from omniroute.operations.account_checks import require_answer
 from omniroute.operations.account_options import is_http_url
+from omniroute.operations.connections import node_facts, start_afresh
+from omniroute.pipeline.accounts.probe import probe
 from omniroute.routing.snapshot import as_provider
+from omniroute.storage.database import Work
 from omniroute.storage.records.configuration import Connection, ProviderNode
 
 PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -96,9 +94,13 @@ class NodeView(Struct, frozen=True, kw_only=True, rename="camel"):
     updated_at: str
 
 
-async def list_nodes(engine: Engine, caller: Caller) -> list[NodeView]:
-    """All nodes."""
-    return [_view(node) for node in engine.snapshot.nodes.values()]
+async def list_nodes(
+    engine: Engine, caller: Caller, limit: int | None = None, offset: int = 0
+) -> tuple[list[NodeView], int]:
+    """A page of nodes, and how many there are."""
+    nodes = engine.snapshot.nodes
+    stop = None if limit is None else offset + limit
+    return [_view(node) for node in islice(nodes.values(), offset, stop)], len(nodes)
 
 
 async def get_node(engine: Engine, caller: Caller, node_id: str) -> NodeView:
@@ -131,7 +133,7 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
 
 
 async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInput) -> NodeView:
-    """Replace what a node says; its accounts stay.
+    """Replace what a node says; its accounts stay, and say of it what it says now.
 
     Raises:
         NotFound: there is none with this id.
@@ -157,7 +159,22 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
         if node.prefix in others or builtin:
             raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
         await work.nodes.save(node)
+        await _propagate(work, old, node)
     return _view(node)
+
+
+async def _propagate(work: Work, old: ProviderNode, new: ProviderNode) -> None:
+    """Have the accounts of a node say what it says now. Their own base URL stays theirs."""
+    was, facts = node_facts(old), node_facts(new)
+    for account in await work.connections.of_provider(new.id):
+        kept = {name: value for name, value in account.options.items() if name not in was}
+        own = account.options.get("baseUrl")
+        if own not in (None, old.base_url):
+            kept["baseUrl"] = own
+        options = {**facts, **kept}
+        await work.connections.save(
+            msgspec.structs.replace(account, options=options, updated_at=new.updated_at)
+        )
 
 
 async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeVerdict:
@@ -165,6 +182,7 @@ async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeV
 
     Raises:
         ValidationFailed: a field is not valid.
+        InvalidRequest: the address is one the gateway does not call.
     """
     given = NodeInput(
         name="check",
@@ -177,11 +195,11 @@ async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeV
     )
     node = as_provider(_node(given, "check", ""))
     account = Connection(id="check", provider="check", name="check", api_key=wanted.api_key)
-    try:
-        models = await discovered(engine, node, account)
-    except (UpstreamFailed, InvalidRequest) as error:
-        return NodeVerdict(valid=False, error=str(error))
-    return NodeVerdict(valid=True, models=models)
+    found = await probe(engine.quota_desk.through, node, account, None, None)
+    if found.kind == "refused" or found.source == "validation":
+        await require_answer(engine, caller, node, account, found)
+    error = None if found.valid else found.message
+    return NodeVerdict(valid=found.valid, error=error, models=found.models)
 
 
 def _node(new: NodeInput, node_id: str, now: str) -> ProviderNode:
@@ -236,7 +254,9 @@ async def delete_node(engine: Engine, caller: Caller, node_id: str) -> None:
     async with engine.configuration.change(caller, "node.deleted", node_id) as work:
         if not await work.nodes.delete(node_id):
             raise NotFound(f"There is no provider node with the id '{node_id}'.")
+        gone = [row.id for row in await work.connections.of_provider(node_id)]
         await work.connections.delete_for_provider(node_id)
+    start_afresh(engine, gone)
 
 
 def _view(node: ProviderNode) -> NodeView:

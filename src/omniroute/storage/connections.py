@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Select, delete, select
+from sqlalchemy import RowMapping, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
@@ -74,6 +74,14 @@ class ConnectionRepository:
                 row[column] = self._box.seal(row[column], _place(connection.id, column))
         with translated(f"{connection.provider} already has an account named {connection.name!r}."):
             await upsert(self._connection, table, row)
+
+    async def claim_check(self, id: str, last: str | None, now: str) -> bool:  # noqa: A002
+        """Note that the account is tested now; False when somebody else did since `last`."""
+        unchanged = table.c.last_health_check_at.is_not_distinct_from(last)
+        changed = await self._connection.execute(
+            update(table).where(table.c.id == id, unchanged).values(last_health_check_at=now)
+        )
+        return changed.rowcount > 0
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the account; False when there was none."""

@@ -33,9 +33,29 @@ async def test_an_alias_answers_from_the_next_request_on(client: httpx.AsyncClie
     changed = await client.put(ALIAS, json={"alias": "fast", "model": "demo/count-3"})
     assert changed.status_code == 200
     assert (await asked(client, "fast")).headers["x-omniroute-model"] == "count-3"
-    assert (await client.get(ALIAS)).json() == {"aliases": {"fast": "demo/count-3"}}
-    one = (await client.get(ALIAS, params={"alias": "fast"})).json()
-    assert one["resolved"]["qualifiedId"] == "demo/count-3"
+    listed = await client.get(ALIAS)
+    version = listed.headers["x-model-catalog-version"]
+    assert listed.json() == {
+        "aliases": {"fast": "demo/count-3"},
+        "total": 1,
+        "catalogVersion": version,
+    }
+    one = await client.get(ALIAS, params={"alias": "fast"})
+    assert one.headers["x-model-alias-resolved"] == "demo/count-3"
+    assert one.headers["x-request-id"]
+    assert one.json() == {
+        "alias": "fast",
+        "catalogVersion": version,
+        "resolved": {
+            "provider": "demo",
+            "providerAlias": "demo",
+            "model": "count-3",
+            "qualifiedId": "demo/count-3",
+            "target": "demo/count-3",
+            "source": "stored_alias",
+            "metadata": {"contextLength": None, "custom": False, "active": True},
+        },
+    }
     assert (await client.delete(ALIAS, params={"alias": "fast"})).json() == {"success": True}
     assert (await client.get(ALIAS, params={"alias": "fast"})).status_code == 404
 
@@ -74,7 +94,7 @@ async def test_a_mapping_sends_names_to_a_combo(client: httpx.AsyncClient) -> No
     assert (changed["enabled"], changed["pattern"]) == (False, "gpt-9*")
     assert (await asked(client, "gpt-9-turbo")).status_code == 400
     assert (await client.get(path)).json()["mapping"] == changed
-    assert (await client.get(MAPPINGS)).json() == {"mappings": [changed]}
+    assert (await client.get(MAPPINGS)).json() == {"mappings": [changed], "total": 1}
     assert (await client.patch(path, json={"comboId": "none"})).status_code == 400
     await client.delete(f"/api/combos/{combo_id}")
     assert (await client.get(path)).status_code == 404
@@ -100,3 +120,137 @@ async def test_a_model_can_be_added_by_hand(client: httpx.AsyncClient) -> None:
     again = await client.delete(ADDED, params={"provider": "demo", "model": "count-7"})
     assert again.status_code == 404
     assert (await client.post(ADDED, json={**body, "provider": "dmo"})).status_code == 400
+
+
+async def test_aliases_that_lead_nowhere_say_so_with_a_code(client: httpx.AsyncClient) -> None:
+    for provider in ("groq", "cerebras"):
+        options = {"models": ["both"]}
+        body = {"provider": provider, "name": "a", "apiKey": "k", "providerSpecificData": options}
+        assert (await client.post("/api/providers", json=body)).status_code == 201
+    await client.post(ALIAS, json={"alias": "two", "model": "both"})
+    found = {}
+    for alias in ("", "nobody", "two"):
+        answer = await client.get(ALIAS, params={"alias": alias})
+        error = answer.json()["error"]
+        found[alias] = (answer.status_code, error["code"], error.get("candidates"))
+    assert found == {
+        "": (400, "MODEL_NOT_MAPPED", None),
+        "nobody": (404, "MODEL_NOT_MAPPED", None),
+        "two": (409, "MODEL_ALIAS_AMBIGUOUS", ["cerebras/both", "groq/both"]),
+    }
+    assert (await client.delete(ALIAS)).status_code == 400
+    page = (await client.get(ALIAS, params={"limit": 1, "offset": 1})).json()
+    assert (page["aliases"], page["total"]) == ({}, 1)
+    assert (await client.get(ALIAS, params={"limit": 0})).status_code == 400
+
+
+async def test_the_catalogue_lists_everybody(client: httpx.AsyncClient) -> None:
+    body = {"provider": "groq", "modelId": "ears", "apiFormat": "audio-transcriptions"}
+    assert (await client.post(ADDED, json=body)).status_code == 200
+    answer = await client.get("/api/models/catalog")
+    found = answer.json()
+    assert answer.headers["x-model-catalog-version"] == found["catalogVersion"]
+    groq = found["catalog"]["groq"]
+    assert (groq["provider"], groq["active"]) == ("Groq", False)
+    assert next(row for row in groq["models"] if row["id"] == "ears") == {
+        "id": "ears",
+        "name": "ears",
+        "type": "audio",
+        "custom": True,
+        "capabilities": ["audio"],
+        "context_length": None,
+        "max_output_tokens": None,
+        "input_modalities": ["audio", "text"],
+        "output_modalities": ["audio", "text"],
+        "supported_endpoints": ["audio"],
+    }
+    some = (await client.get("/api/models")).json()["models"]
+    assert {row["provider"] for row in some} == {"demo"}
+    assert all(row["available"] for row in some)
+    every = (await client.get("/api/models", params={"all": "true"})).json()["models"]
+    assert {"groq", "openai", "demo"} <= {row["provider"] for row in every}
+
+
+async def test_hidden_models_are_not_listed_and_their_aliases_go(client: httpx.AsyncClient) -> None:
+    await client.post(ALIAS, json={"alias": "fast", "model": "demo/echo"})
+    await client.post(ALIAS, json={"alias": "other", "model": "demo/tools"})
+    hide = {"isHidden": True, "modelIds": ["echo"]}
+    hidden = (await client.patch(ADDED, params={"provider": "demo"}, json=hide)).json()
+    assert (hidden["ok"], hidden["updated"]) == (True, 1)
+    assert hidden["aliasChanges"] == {"removed": ["fast"], "assigned": []}
+    assert [row["id"] for row in hidden["modelCompatOverrides"]] == ["echo"]
+    listed = [row["id"] for row in (await client.get("/v1/models")).json()["data"]]
+    assert ("demo/echo" in listed, "demo/tools" in listed) == (False, True)
+    assert (await asked(client, "demo/echo")).status_code == 200
+    models = "/api/providers/demo/models"
+    for params, there in (({}, True), ({"excludeHidden": "true"}, False)):
+        rows = (await client.get(models, params=params)).json()["models"]
+        assert ("echo" in [row["id"] for row in rows]) is there
+    show = {"isHidden": False}
+    query = {"provider": "demo", "modelId": "echo"}
+    shown = (await client.patch(ADDED, params=query, json=show)).json()
+    assert shown["aliasChanges"] == {"removed": [], "assigned": ["fast"]}
+    assert shown["modelCompatOverrides"] == []
+    assert (await asked(client, "fast")).status_code == 200
+    for params, body in (({}, hide), ({"provider": "demo"}, show), (query, {})):
+        wrong = await client.patch(ADDED, params=params, json=body)
+        assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "validation_error")
+
+
+async def test_models_are_changed_in_part_and_cleared(client: httpx.AsyncClient) -> None:
+    body = {"provider": "demo", "modelId": "count-7", "modelName": "Seven"}
+    await client.post(ADDED, json=body)
+    compat = {"normalizeToolCallId": True, "upstreamHeaders": {"X-Team": "a"}}
+    changed = await client.put(ADDED, json={"provider": "demo", "modelId": "count-7", **compat})
+    model = changed.json()["model"]
+    assert (model["name"], model["normalizeToolCallId"]) == ("Seven", True)
+    assert model["upstreamHeaders"] == {"X-Team": "a"}
+    cleared = await client.put(
+        ADDED, json={"provider": "demo", "modelId": "count-7", "upstreamHeaders": None}
+    )
+    assert "upstreamHeaders" not in cleared.json()["model"]
+    other = {"provider": "demo", "modelId": "echo", "preserveOpenAIDeveloperRole": True}
+    stored = (await client.put(ADDED, json=other)).json()
+    assert stored["ok"] is True
+    assert {
+        "provider": "demo",
+        "id": "echo",
+        "preserveOpenAIDeveloperRole": True,
+    } in stored["modelCompatOverrides"]
+    lost = await client.put(ADDED, json={**other, "modelName": "Echo"})
+    assert lost.status_code == 404
+    gone = (await client.delete(ADDED, params={"provider": "demo", "all": "true"})).json()
+    assert (gone["cleared"], gone["syncedAvailableModelListsRemoved"]) == (True, 0)
+    assert (await client.get(ADDED)).json()["models"] == {}
+
+
+WRONG_MODELS: dict[str, dict[str, Any]] = {
+    "no id": {"provider": "demo"},
+    "a blank id": {"provider": "demo", "modelId": " "},
+    "a long id": {"provider": "demo", "modelId": "x" * 241},
+    "a format": {"provider": "demo", "modelId": "x", "apiFormat": "smoke"},
+    "an endpoint": {"provider": "demo", "modelId": "x", "supportedEndpoints": ["smoke"]},
+    "a header's name": {"provider": "demo", "modelId": "x", "upstreamHeaders": {"a b": "c"}},
+    "a header of ours": {"provider": "demo", "modelId": "x", "upstreamHeaders": {"Host": "c"}},
+    "two lines": {"provider": "demo", "modelId": "x", "upstreamHeaders": {"a": "b\nc"}},
+    "many headers": {
+        "provider": "demo",
+        "modelId": "x",
+        "upstreamHeaders": {f"h{i}": "v" for i in range(17)},
+    },
+    "a protocol": {"provider": "demo", "modelId": "x", "compatByProtocol": {"smoke": {}}},
+    "a protocol's member": {
+        "provider": "demo",
+        "modelId": "x",
+        "compatByProtocol": {"claude": {"isHidden": True}},
+    },
+}
+
+
+async def test_models_nobody_could_add_are_refused(client: httpx.AsyncClient) -> None:
+    for method in ("POST", "PUT"):
+        for name, body in WRONG_MODELS.items():
+            answer = await client.request(method, ADDED, json=body)
+            assert (method, name, answer.status_code) == (method, name, 400), answer.text
+    assert (await client.post(ADDED, content=b"{")).status_code == 400
+    assert (await client.delete(ADDED, params={"provider": "demo"})).status_code == 400

@@ -1,15 +1,13 @@
 """The demo upstream: the same request gets the same bytes, in process and over a socket."""
 
 import re
-import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
-import uvicorn
+from tests.support.upstreams import served
 
 from omniroute.catalog.models import DEMO_MODELS
 from omniroute.chat import (
@@ -29,7 +27,7 @@ from omniroute.dialects.codec import TargetFacts
 from omniroute.upstream.demo import script as script_module
 from omniroute.upstream.demo.player import play
 from omniroute.upstream.demo.script import Script, script_for
-from omniroute.upstream.demo.server import PATHS, demo_app
+from omniroute.upstream.demo.server import PATHS
 from omniroute.upstream.gate import Gate
 from omniroute.upstream.send import OutboundRequest, TransportFailed
 
@@ -193,32 +191,6 @@ async def over_a_socket(gate: Gate, url: str, dialect: Dialect, body: bytes) -> 
     finally:
         await response.aclose()
     return response.status, response.headers.get("retry-after"), bytes(heard), broke
-
-
-class Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = anyio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[str]:
-    """The demo server on a free port."""
-    server = Server(uvicorn.Config(demo_app(no_sleep), port=0, log_config=None, lifespan="off"))
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve)
-        await server.listening.wait()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
 
 
 @pytest.mark.parametrize("dialect", list(PATHS.values()))

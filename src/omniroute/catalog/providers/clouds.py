@@ -12,6 +12,7 @@ AWS_OPTIONS = {"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}
 CLOUDS = (
     Provider(
         id="azure-openai",
+        check="chat",
         name="Azure OpenAI",
         alias="azure",
         base_url="{resource}/openai/deployments/{model}",
@@ -53,6 +54,7 @@ CLOUDS = (
     ),
     Provider(
         id="bedrock-anthropic",
+        check="chat",
         name="Amazon Bedrock, Claude",
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
@@ -74,6 +76,7 @@ CLOUDS = (
     ),
     Provider(
         id="vertex",
+        check="chat",
         name="Google Vertex AI",
         base_url="https://{host}/v1/projects/{project}/locations/{region}/publishers/google",
         source="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
@@ -91,6 +94,7 @@ CLOUDS = (
     ),
     Provider(
         id="vertex-anthropic",
+        check="chat",
         name="Google Vertex AI, Claude",
         base_url="https://{host}/v1/projects/{project}/locations/{region}/publishers/anthropic",
         source="https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",

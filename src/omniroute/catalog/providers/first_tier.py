@@ -106,6 +106,7 @@ FIRST_TIER = (
     ),
     Provider(
         id="nvidia",
+        check="chat",
         name="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
         source="https://docs.api.nvidia.com/nim/reference/llm-apis",
@@ -117,6 +118,7 @@ FIRST_TIER = (
     ),
     Provider(
         id="openrouter",
+        check="/key",
         name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
         source="https://openrouter.ai/docs/api-reference/overview",
@@ -131,6 +133,7 @@ FIRST_TIER = (
     ),
     Provider(
         id="github-models",
+        check="chat",
         name="GitHub Models",
         alias="ghm",
         extra_aliases=("gh", "github"),
@@ -207,6 +210,7 @@ FIRST_TIER = (
     ),
     Provider(
         id="huggingface",
+        check="chat",
         name="Hugging Face",
         alias="hf",
         base_url="https://router.huggingface.co/v1",
@@ -215,6 +219,7 @@ FIRST_TIER = (
     ),
     Provider(
         id="vercel-ai-gateway",
+        check="chat",
         name="Vercel AI Gateway",
         alias="vag",
         base_url="https://ai-gateway.vercel.sh/v1",

@@ -62,6 +62,11 @@ class Connection(Struct, frozen=True, kw_only=True):
     created_at: str = ""
     updated_at: str = ""
 
+    @property
+    def credential(self) -> str | None:
+        """What shows its provider whose it is: its key, or its login's access token."""
+        return self.access_token if self.auth_type == "oauth" else self.api_key
+
 
 class ProviderNode(Struct, frozen=True, kw_only=True):
     """A custom upstream that speaks the OpenAI or the Anthropic dialect."""

@@ -1,14 +1,18 @@
 """The demo upstream as a server of its own: the same answers over real sockets."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omniroute.catalog.models import DEMO_MODELS
 from omniroute.chat import ChatRequest, Dialect
@@ -28,6 +32,30 @@ PATHS: Mapping[str, Dialect] = {
 """Where each dialect is spoken; Gemini has the model in its path and routes of its own."""
 
 GEMINI_PATH = "/v1beta/models"
+
+
+_SCRIPTED_KEY = re.compile(r"status-([45]\d\d)")
+
+
+class _ScriptedKeys:
+    """Refuses whoever comes with a key such as `status-401`, with that status."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        key = next((headers[name] for name in _KEY_HEADERS if name in headers), "")
+        found = _SCRIPTED_KEY.fullmatch(key.removeprefix("Bearer "))
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        status = int(found[1])
+        told = {"error": {"message": f"This key is answered with {status}.", "type": "scripted"}}
+        await JSONResponse(told, status)(scope, receive, send)
+
+
+_KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 
 
 class ScriptedDrop(Exception):
@@ -78,6 +106,7 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
         return JSONResponse(script.body, script.status)
 
     return Starlette(
+        middleware=[Middleware(_ScriptedKeys)],
         routes=[
             *(door(path, dialect) for path, dialect in PATHS.items()),
             Route(GEMINI_PATH + "/{target:path}", gemini, methods=["POST"]),
@@ -86,7 +115,7 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
             Route("/v1/quota", quota),
             Route("/v1/quota/{told}", quota),
             *(Route(path, _listing(shown)) for path, shown in _LISTS.items()),
-        ]
+        ],
     )
 
 
