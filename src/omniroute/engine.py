@@ -28,6 +28,7 @@ from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
+from omniroute.storage.retention import Keep
 from omniroute.upstream.price_lists import PriceLists
 
 log = structlog.get_logger(__name__)
@@ -235,7 +236,7 @@ class Engine:
     """What operations are called with.
 
     `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
-    the text of a gateway key.
+    the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
     """
 
     version: str
@@ -251,6 +252,7 @@ class Engine:
     chat: ChatPipeline
     quota_desk: QuotaDesk
     quota_watch: QuotaWatch
+    kept: Mapping[str, Keep]
     price_lists: PriceLists
     now_ms: Callable[[], int]
     new_id: Callable[[], str]

@@ -70,6 +70,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     backup_max_files: Annotated[int, Meta(ge=1, le=10_000)] = 20
     backup_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     disable_auto_backup: bool = False
+    app_log_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
+    call_log_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
+    call_log_rows: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100_000
     log_level: str = "warning"
     log_format: str = "text"
     model_spellings: bool = True
@@ -264,6 +267,20 @@ VARIABLES: Mapping[str, Variable] = {
     "disable_auto_backup": Variable(
         ("DISABLE_SQLITE_AUTO_BACKUP",),
         "Make no backup, one an hour at most, before the configuration changes.",
+    ),
+    "app_log_days": Variable(
+        ("APP_LOG_RETENTION_DAYS",),
+        "For how many days the audit logs are kept, unless the setting says. 0: of any age. "
+        "Default: 90, and 30 for calls of MCP tools.",
+    ),
+    "call_log_days": Variable(
+        ("CALL_LOG_RETENTION_DAYS",),
+        "For how many days calls, decisions and usage are kept, unless the setting says. 0: of any "
+        "age. Default: 90, and 365 for usage. Sums of usage stay in any case.",
+    ),
+    "call_log_rows": Variable(
+        ("CALL_LOGS_TABLE_MAX_ROWS",),
+        "How many calls and decisions are kept, unless the setting says. 0: any number.",
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),

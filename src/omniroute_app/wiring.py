@@ -13,6 +13,7 @@ from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
 from omniroute.operations.reference_files import ReferenceFiles
+from omniroute.operations.retention import kept_by_default
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_question import Asking
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
@@ -227,6 +228,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             ),
             quota_desk=desk,
             quota_watch=watch,
+            kept=kept_by_default(
+                settings.app_log_days, settings.call_log_days, settings.call_log_rows
+            ),
             price_lists=_price_lists(settings, gate),
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),

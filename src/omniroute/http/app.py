@@ -47,11 +47,13 @@ from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
+from omniroute.http.storage_routes import STORAGE
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
 from omniroute.operations.account_keeper import AccountKeeper
 from omniroute.operations.background import BackgroundResponses
 from omniroute.operations.price_keeper import PriceKeeper
+from omniroute.operations.retention import RetentionKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +102,7 @@ def build_http(
             lambda _: background.lifespan(),
             lambda _: PriceKeeper(engine).lifespan(),
             lambda _: AccountKeeper(engine, stagger_s).lifespan(),
+            lambda _: RetentionKeeper(engine).lifespan(),
         ],
         route_handlers=[
             chat_router(surface),
@@ -124,6 +127,7 @@ def build_http(
             *RESILIENCE,
             *USAGE,
             *SESSIONS,
+            *STORAGE,
             *AUDIT,
         ],
         dependencies={

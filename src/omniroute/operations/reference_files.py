@@ -148,7 +148,8 @@ class _Told:
     notes: list[str] = field(default_factory=list)
 
     def about(self, what: str, row: Row) -> "_Row":
-        return _Row(self, f"{what} '{row.get('name') or row.get('id')}'")
+        name = row.get("name") or row.get("email") or row.get("id")
+        return _Row(self, f"{what} '{name}'")
 
     def note(self, text: str) -> None:
         self.notes.append(text)

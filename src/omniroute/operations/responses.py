@@ -134,7 +134,6 @@ async def keep(engine: Engine, caller: Caller, question: AskedResponse, response
     """Store a response that has ended. One of the same id and owner is replaced."""
     row = _row(engine, caller, question, response)
     async with engine.database.work() as work:
-        await work.responses.delete_expired(engine.now_ms())
         await work.responses.add(row)
 
 

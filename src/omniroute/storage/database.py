@@ -1,13 +1,16 @@
 """The durable store: opens it, and hands out units of work."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from omniroute.errors import StorageUnavailable
 from omniroute.storage.affinity import AffinityRepository
 from omniroute.storage.audit import AuditRepository
 from omniroute.storage.audit_log import AuditLogRepository
@@ -29,6 +32,7 @@ from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
+from omniroute.storage.retention import RetentionRepository
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.sessions import SessionRepository
 from omniroute.storage.settings import SettingsRepository
@@ -76,6 +80,22 @@ class Work:
         self.sessions = SessionRepository(connection)
         self.quotas = QuotaRepository(connection)
         self.whole = WholeDatabase(connection)
+        self.retention = RetentionRepository(connection)
+
+
+def _vacuum_sqlite(connection: Connection) -> None:
+    """Past SQLAlchemy, whose connection would begin a transaction, in which there is no vacuum."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise StorageUnavailable(
+            "The database cannot be vacuumed right now: another process writes, or the disk has no"
+            " room for a copy."
+        ) from error
+    finally:
+        cursor.close()
 
 
 class Database:
@@ -146,6 +166,23 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
+
+    async def vacuum(self) -> None:
+        """Give the room of removed rows back to the disk; writers wait.
+
+        Raises:
+            StorageUnavailable: another process writes, or there is no room to do it.
+        """
+        async with AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            stack.enter_context(translated())
+            connection = await stack.enter_async_context(self._writer.connect())
+            if self.kind == "postgresql":
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.exec_driver_sql("VACUUM (ANALYZE)")
+            else:
+                await connection.run_sync(_vacuum_sqlite)
 
     @asynccontextmanager
     async def work(self) -> AsyncGenerator[Work]:

@@ -51,6 +51,11 @@ class Drainer:
         finally:
             self._journal.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many finished requests are not in SQL yet."""
+        return self._journal.waiting
+
     async def flush(self) -> None:
         """Have everything appended so far in SQL, now. Raises what the sink raises."""
         while self._journal.waiting:

@@ -3,31 +3,21 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import RowMapping, and_, delete, func, insert, select
+from sqlalchemy import RowMapping, and_, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.live import QuotaSnapshot
 from omniroute.storage.tables import quota_snapshots as table
 
-KEPT_MS = 90 * 24 * 3_600_000
-"""How long a report is kept."""
-
 
 class QuotaRepository:
-    """The history of quotas. What is older than 90 days goes when its provider is written to."""
+    """The history of quotas."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def append(self, rows: Sequence[QuotaSnapshot]) -> None:
         """Store the windows of one report."""
-        for row in rows[:1]:
-            await self._connection.execute(
-                delete(table).where(
-                    table.c.provider == row.provider,
-                    table.c.created_at_ms < row.created_at_ms - KEPT_MS,
-                )
-            )
         for row in rows:
             values = msgspec.structs.asdict(row)
             values["raw_data"] = values.pop("raw")

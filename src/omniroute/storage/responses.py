@@ -41,11 +41,6 @@ class ResponseRepository:
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
         return removed.rowcount > 0
 
-    async def delete_expired(self, now_ms: int) -> int:
-        """Remove what nobody may see any more; how many."""
-        old = delete(table).where(table.c.expires_at_ms <= now_ms)
-        return (await self._connection.execute(old)).rowcount
-
     async def finish(self, id: str, status: str, response: str) -> bool:  # noqa: A002
         """Settle a running response; False when it has ended already, or is gone."""
         changed = await self._connection.execute(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.usage import TraceRow
@@ -50,13 +50,6 @@ class TraceRepository:
         newest = select(table).order_by(table.c.timestamp.desc(), table.c.request_id.desc())
         rows = await self._connection.execute(newest.limit(limit))
         return tuple(_record(dict(row)) for row in rows.mappings())
-
-    async def delete_before(self, timestamp_ms: int) -> int:
-        """Forget decisions older than a time; how many there were."""
-        removed = await self._connection.execute(
-            delete(table).where(table.c.timestamp < timestamp_ms)
-        )
-        return removed.rowcount
 
 
 def _record(row: dict[str, Any]) -> TraceRow:

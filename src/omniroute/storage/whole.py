@@ -1,10 +1,13 @@
 """The database as a whole: its size, and all of its rows at once."""
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omniroute.storage.tables import metadata
 
 if TYPE_CHECKING:
     from omniroute.storage.backups.copying import Progress
@@ -29,6 +32,38 @@ class WholeDatabase:
         if self._connection.dialect.name == "postgresql":
             return 0
         return await self._pragma("freelist_count") * await self._pragma("page_size")
+
+    async def problems(self) -> list[str]:
+        """What is wrong inside, in sentences; reads everything there is on SQLite."""
+        if self._connection.dialect.name == "postgresql":
+            return []  # the server checks its own pages
+        found = await self._connection.exec_driver_sql("PRAGMA integrity_check(10)")
+        problems = [f"SQLite says: {row[0]}." for row in found if row[0] != "ok"]
+        checked = await self._connection.exec_driver_sql("PRAGMA foreign_key_check")
+        dangling: list[Any] = list(checked)
+        counts = Counter((row[0], row[2]) for row in dangling)
+        problems += [
+            f"{count} rows of {table} point to {parent} that do not exist."
+            for (table, parent), count in sorted(counts.items())
+        ]
+        return problems
+
+    async def revision(self) -> str:
+        """The newest migration the database has seen."""
+        stored = text("SELECT version_num FROM alembic_version")
+        return str((await self._connection.execute(stored)).scalar_one())
+
+    async def analyze(self) -> None:
+        """Renew the statistics queries are planned by."""
+        await self._connection.execute(text("ANALYZE"))
+
+    async def row_counts(self) -> dict[str, int]:
+        """How many rows each table has."""
+        found = {}
+        for name, table in sorted(metadata.tables.items()):
+            count = select(func.count()).select_from(table)
+            found[name] = int((await self._connection.execute(count)).scalar_one())
+        return found
 
     async def load(self, source: Path, progress: "Progress") -> None:
         """Replace every row with those of a checked SQLite file (see `backups.loading`)."""

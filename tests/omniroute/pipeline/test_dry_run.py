@@ -183,6 +183,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         chat=made.pipeline,
         quota_desk=absent,
         quota_watch=absent,
+        kept={},
         price_lists=absent,
         now_ms=made.pipeline.now_ms,
         new_id=absent,

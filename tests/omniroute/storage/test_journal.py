@@ -15,6 +15,7 @@ from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.records.usage import FinishedRequest, TraceRow, UsageRow
+from omniroute.storage.retention import RULES
 from omniroute.storage.segments import encode_line
 
 pytestmark = pytest.mark.anyio
@@ -278,7 +279,7 @@ async def test_nothing_acknowledged_is_lost_to_kill_9(database: Database, tmp_pa
         await Journal(directory).recover(sql_sink(database))
         async with database.work() as work:
             stored = [row.request_id for row in reversed(await work.traces.recent(100_000))]
-            await work.traces.delete_before(10**12)
+            await work.retention.delete_before(RULES["routingDecisions"], 10**12, 10**6)
         assert stored in (
             [f"r{n}" for n in range(acknowledged)],
             [f"r{n}" for n in range(acknowledged + 1)],  # killed between append and print

@@ -7,7 +7,6 @@ import pytest
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
 from omniroute.storage.database import Database
 from omniroute.storage.quota_history import QuotaHistory
-from omniroute.storage.quotas import KEPT_MS
 from omniroute.storage.records.configuration import Connection
 
 pytestmark = pytest.mark.anyio
@@ -61,15 +60,6 @@ async def test_every_window_is_a_row(history: QuotaHistory, database: Database) 
         ("openrouter", "weekly", 0.0, True, None, 604_800_000),
         ("deepseek", "balance", None, True, None, None),
     ]
-
-
-async def test_reports_are_kept_for_ninety_days(history: QuotaHistory, database: Database) -> None:
-    await history.keep(ONE, WINDOWS, NOW_MS - KEPT_MS - 1)
-    await history.keep(ONE, MONEY, NOW_MS - KEPT_MS)
-    await history.keep(ONE, MONEY, NOW_MS)
-    async with database.reading() as work:
-        found = [row.created_at_ms for row in await work.quotas.of("one", 10)]
-    assert found == [NOW_MS, NOW_MS - KEPT_MS]
 
 
 async def test_reports_go_with_their_account(history: QuotaHistory, database: Database) -> None:
