@@ -35,7 +35,7 @@ _NEVER = tuple(
     )
 )
 # What `is_global` of some Python versions takes for public: retired site-local, local NAT64,
-# protocol assignments, relays of 6to4, documentation, segment routing, and tunnels that end on some host's own network.
+# protocol assignments, relays of 6to4, documentation, segment routing, Teredo.
 _NOT_PUBLIC = tuple(
     ip_network(net)
     for net in (

@@ -5,7 +5,20 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-FailureKind: TypeAlias = Literal["refused", "connect", "timeout", "broken", "too_large", "invalid"]
+from omniroute.upstream.proxies import Via
+
+FailureKind: TypeAlias = Literal[
+    "refused",
+    "connect",
+    "timeout",
+    "broken",
+    "too_large",
+    "invalid",
+    "proxy_connect",
+    "proxy_auth",
+    "proxy_refused",
+    "proxy_off",
+]
 
 
 class TransportFailed(Exception):
@@ -13,13 +26,20 @@ class TransportFailed(Exception):
 
     Args:
         kind: `refused` by our own address rules, `connect` for name and TCP and TLS failures,
-            `timeout`, `broken` when the peer hung up, `too_large`, `invalid` for a bad URL.
+            `timeout`, `broken` when the peer hung up, `too_large`, `invalid` for a bad URL. Of a
+            proxy: `proxy_connect` when there is no talking to it, `proxy_auth` when it wants other
+            credentials, `proxy_refused` when it will not connect, `proxy_off` when it may not be
+            used.
         message: one line without addresses or secrets.
+        retry_after_ms: when it can be worth another try.
     """
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(
+        self, kind: FailureKind, message: str, *, retry_after_ms: int | None = None
+    ) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
+        self.retry_after_ms = retry_after_ms
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
@@ -35,7 +55,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class OutboundRequest(Struct, frozen=True, kw_only=True):
-    """One call to an upstream. `allow_private` is the caller's right to reach its own network."""
+    """One call to an upstream. `allow_private` is the caller's right to reach its own network,
+    `via` the proxy it goes through."""
 
     url: str
     headers: Mapping[str, str]
@@ -43,6 +64,7 @@ class OutboundRequest(Struct, frozen=True, kw_only=True):
     method: Literal["GET", "POST"] = "POST"
     timeouts: Timeouts = Timeouts()
     allow_private: bool = False
+    via: Via | None = None
 
 
 class OutboundResponse(Protocol):
