@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from msgspec import MsgspecError
+from msgspec.structs import replace
 
 from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
@@ -20,6 +21,7 @@ from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
 from omniroute.pipeline.money.ledger import Ledger
 from omniroute.routing.live import Live
+from omniroute.routing.proxying import Outbound
 from omniroute.routing.resilience.health import Health
 from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
@@ -77,6 +79,7 @@ class Configuration:
         spellings: whether other vendors' spellings of model names are understood.
         fitness: the operator's own table of how well models do.
         before_change: called before every change, while nothing is locked.
+        outbound: what holds for proxies whatever is stored.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Configuration:
         *,
         spellings: bool = True,
         fitness: Fitness | None = None,
+        outbound: Outbound | None = None,
         now_ms: Callable[[], int] = clock_ms,
         before_change: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -94,6 +98,7 @@ class Configuration:
         self.spellings = spellings
         self._fitness = fitness
         self._before_change = before_change
+        self._outbound = outbound or Outbound()
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
@@ -139,6 +144,12 @@ class Configuration:
             synced_prices=synced,
             spellings=self.spellings,
             fitness=self._fitness,
+            outbound=replace(
+                self._outbound,
+                proxies=await work.proxies.list(),
+                assignments=await work.proxies.assignments(),
+                layers=await work.layered_proxies.all(),
+            ),
         )
 
     async def require_readable(self, work: Work) -> None:
@@ -237,6 +248,7 @@ class Engine:
 
     `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
     the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
+    `proxy_test_url` is the page that tells who asks by which address it sees them.
     """
 
     version: str
@@ -260,6 +272,7 @@ class Engine:
     machine_id: str
     started_at_ms: int
     key_storage: str = field(default="healthy")
+    proxy_test_url: str = ""
 
     @property
     def snapshot(self) -> Snapshot:

@@ -73,6 +73,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     app_log_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
     call_log_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
     call_log_rows: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100_000
+    https_proxy: str = ""
+    http_proxy: str = ""
+    all_proxy: str = ""
+    no_proxy: str = ""
+    socks5_proxies: bool | None = None
+    proxy_dial_timeout_ms: Annotated[int, Meta(ge=1, le=600_000)] = 2_000
+    proxy_rest_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 30_000
+    proxy_log_rows: Annotated[int, Meta(ge=1)] = 100_000
+    proxy_test_url: str = "https://api64.ipify.org/?format=json"
     log_level: str = "warning"
     log_format: str = "text"
     model_spellings: bool = True
@@ -267,6 +276,37 @@ VARIABLES: Mapping[str, Variable] = {
     "disable_auto_backup": Variable(
         ("DISABLE_SQLITE_AUTO_BACKUP",),
         "Make no backup, one an hour at most, before the configuration changes.",
+    ),
+    "https_proxy": Variable(
+        ("HTTPS_PROXY", "https_proxy"),
+        "Proxy for `https` upstreams without a proxy of their own, as a URL.",
+    ),
+    "http_proxy": Variable(
+        ("HTTP_PROXY", "http_proxy"), "The same for `http` upstreams on other machines."
+    ),
+    "all_proxy": Variable(
+        ("ALL_PROXY", "all_proxy"), "The same for both, where the closer variable is not set."
+    ),
+    "no_proxy": Variable(
+        ("NO_PROXY", "no_proxy"),
+        "Hosts, suffixes and networks that the three variables are not for, by comma; `*` is all.",
+    ),
+    "socks5_proxies": Variable(
+        ("ENABLE_SOCKS5_PROXY",),
+        "`false` switches SOCKS5 proxies off, whatever the setting `enableSocks5Proxy` says.",
+    ),
+    "proxy_dial_timeout_ms": Variable(
+        ("PROXY_FAST_FAIL_TIMEOUT_MS",), "How long a proxy has to accept a connection."
+    ),
+    "proxy_rest_ms": Variable(
+        ("PROXY_HEALTH_CACHE_TTL_MS",),
+        "Longest time a proxy that could not be reached is left alone; the first time is 2 s.",
+    ),
+    "proxy_log_rows": Variable(
+        ("PROXY_LOGS_TABLE_MAX_ROWS",), "How many requests through proxies are remembered."
+    ),
+    "proxy_test_url": Variable(
+        ("PROXY_TEST_URL",), "The page that tells the test of a proxy which address it is seen as."
     ),
     "app_log_days": Variable(
         ("APP_LOG_RETENTION_DAYS",),

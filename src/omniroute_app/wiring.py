@@ -36,6 +36,7 @@ from omniroute.pipeline.keepers.live_keepers import (
     RotationKeeper,
     SessionKeeper,
 )
+from omniroute.pipeline.keepers.proxy_log import ProxyLogKeeper, ProxyUses
 from omniroute.pipeline.money.ledger import Ledger
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.reuse.answers import Answers
@@ -44,7 +45,9 @@ from omniroute.pipeline.reuse.recall import Recall
 from omniroute.pipeline.reuse.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.reuse.sharing import Sharing
 from omniroute.pipeline.telemetry import Telemetry
+from omniroute.routing.environment_proxies import read_environment
 from omniroute.routing.live import Live
+from omniroute.routing.proxying import Outbound
 from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.resilience.health import Health
 from omniroute.routing.resilience.policy import Policy
@@ -75,6 +78,7 @@ from omniroute.storage.vault import SqlVault
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.gate import Gate
+from omniroute.upstream.pools import ProxyLimits
 from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
 from omniroute_app.discovery import accounts_from_environment, local_servers
@@ -91,7 +95,14 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = Secrets.load_or_create(settings.data_dir, environ)
-        gate = Gate(user_agent=f"omniroute/{__version__}")
+        proxy_uses = ProxyUses(now_ms, lambda: str(uuid.uuid4()))
+        gate = Gate(
+            user_agent=f"omniroute/{__version__}",
+            limits=ProxyLimits(
+                dial_s=settings.proxy_dial_timeout_ms / 1000, rest_s=settings.proxy_rest_ms / 1000
+            ),
+            noted=proxy_uses.note,
+        )
         stack.push_async_callback(gate.aclose)
         found = []
         if settings.discover:
@@ -130,8 +141,12 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             spellings=settings.model_spellings,
             fitness=from_file(settings.fitness_file) if settings.fitness_file else None,
             before_change=partial(backups.before_change, database),
+            outbound=_outbound(settings),
         )
+        configuration.watch(lambda snapshot: gate.keep_only(snapshot.proxying.in_use))
         await configuration.load()
+        log_keeper = ProxyLogKeeper(proxy_uses, database, settings.proxy_log_rows)
+        await stack.enter_async_context(log_keeper)
         reload_s = settings.config_hot_reload_ms / 1000
         await stack.enter_async_context(configuration.following(reload_s))
         policy = Policy(lambda: configuration.snapshot, _resilience(settings))
@@ -166,7 +181,13 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         desk = QuotaDesk(
             lambda: configuration.snapshot,
             quotas,
-            Asking(gate, demo, credentials, _allow_private(settings)),
+            Asking(
+                gate,
+                demo,
+                credentials,
+                _allow_private(settings),
+                lambda account: configuration.snapshot.proxying.route(account),
+            ),
             now_ms,
             history.keep,
         )
@@ -231,7 +252,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             kept=kept_by_default(
                 settings.app_log_days, settings.call_log_days, settings.call_log_rows
             ),
-            price_lists=_price_lists(settings, gate),
+            price_lists=_price_lists(settings, gate, configuration),
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),
             new_api_key=partial(
@@ -239,6 +260,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             ),
             machine_id=keys.machine_id,
             started_at_ms=now_ms(),
+            proxy_test_url=settings.proxy_test_url,
         )
 
 
@@ -269,7 +291,18 @@ def _allow_private(settings: Settings) -> bool:
     return settings.is_loopback_bind if told is None else told
 
 
-def _price_lists(settings: Settings, gate: Gate) -> PriceLists:
+def _outbound(settings: Settings) -> Outbound:
+    """What the environment says about proxies."""
+    return Outbound(
+        environment=read_environment(
+            settings.https_proxy, settings.http_proxy, settings.all_proxy, settings.no_proxy
+        ),
+        socks5=settings.socks5_proxies is not False,
+        allow_private=_allow_private(settings),
+    )
+
+
+def _price_lists(settings: Settings, gate: Gate, configuration: Configuration) -> PriceLists:
     chosen = tuple(dict.fromkeys(listed(settings.pricing_sync_sources)))
     sources = tuple(name for name in SOURCES if name in chosen)
     if len(sources) != len(chosen) or not sources:
@@ -291,6 +324,7 @@ def _price_lists(settings: Settings, gate: Gate) -> PriceLists:
         },
         urls={name: url for name, url in urls.items() if url is not None},
         allow_private=_allow_private(settings),
+        via=lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
     )
 
 

@@ -21,6 +21,8 @@ Scope: TypeAlias = Mapping[str, Any]
 _PUBLIC_READS = ("/api/monitoring/health",)
 _PUBLIC = ("/health", "/docs", "/openapi.json", "/.well-known", "/a2a")
 _CLIENT = ("/v1", "/v1beta", *OLLAMA_PATHS)
+MANAGED = ("/v1/management",)
+"""Management that is classed as a model API; its handlers ask for an operator."""
 _HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")
 _FORWARDING = ("cf-connecting-ip", "x-forwarded-for", "x-real-ip", "forwarded")
 
@@ -31,6 +33,12 @@ def route_class(path: str, method: str) -> RouteClass:
     if path == "/" or is_under(path, _PUBLIC) or (reads and is_under(path, _PUBLIC_READS)):
         return "PUBLIC"
     return "CLIENT_API" if is_under(path, _CLIENT) else "MANAGEMENT"
+
+
+def is_for_operators(path: str, method: str) -> bool:
+    """Whether only operators may know what is at a path: all of management, and what of it lies
+    among the model APIs (02 §2.3)."""
+    return route_class(path, method) == "MANAGEMENT" or is_under(path, MANAGED)
 
 
 def is_under(path: str, prefixes: Sequence[str]) -> bool:

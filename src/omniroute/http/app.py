@@ -1,5 +1,6 @@
 """The Litestar application: model APIs and management over operations."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from omniroute.errors import (
     PayloadTooLarge,
     ValidationFailed,
 )
-from omniroute.http.access import Access, route_class
+from omniroute.http.access import Access, is_for_operators
 from omniroute.http.account_routes import ACCOUNTS
 from omniroute.http.audit_routes import AUDIT
 from omniroute.http.backup_routes import BACKUPS
@@ -41,6 +42,7 @@ from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.pricing_routes import PRICING
+from omniroute.http.proxy_routes import PROXIES
 from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
@@ -56,6 +58,8 @@ from omniroute.operations.price_keeper import PriceKeeper
 from omniroute.operations.retention import RetentionKeeper
 
 log = structlog.get_logger(__name__)
+
+_UNKNOWN_FIELD = re.compile(r"^Object contains unknown field '(?P<name>[^']+)'")
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -122,6 +126,7 @@ def build_http(
             *BACKUPS,
             *CACHE,
             *PRICING,
+            *PROXIES,
             *SHAPING,
             *QUOTAS,
             *RESILIENCE,
@@ -221,7 +226,7 @@ def _methods(app: Litestar, path: str) -> set[str]:
 
 def _refused(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError | None:
     """Strangers learn nothing about management routes: not which exist, not what they take."""
-    if route_class(request.scope["path"], request.method) == "MANAGEMENT":
+    if is_for_operators(request.scope["path"], request.method):
         try:
             access.operator(request.scope, engine.snapshot)
         except OmniRouteError as refused:
@@ -234,5 +239,9 @@ def _validation(error: ValidationException) -> OmniRouteError:
     for entry in error.extra if isinstance(error.extra, list) else []:
         if isinstance(entry, dict):
             message = str(entry.get("message", "")).replace("`", "'")
-            problems.append((str(entry.get("key", "")), message))
+            unknown = _UNKNOWN_FIELD.search(message)
+            if unknown is not None:
+                problems.append((unknown["name"], "is not known here"))
+            else:
+                problems.append((str(entry.get("key", "")), message))
     return ValidationFailed(problems or [("", error.detail)])

@@ -8,8 +8,8 @@ from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ClientCodec, ErrorFacts
 from omniroute.errors import OmniRouteError
-from omniroute.http.access import is_under
-from omniroute.http.errors import error_facts, management_body
+from omniroute.http.access import MANAGED, is_under
+from omniroute.http.errors import enveloped, error_facts, management_body
 from omniroute.http.paths import OLLAMA_PATHS
 
 _SPOKEN: Mapping[Dialect, tuple[str, ...]] = {
@@ -20,9 +20,14 @@ _SPOKEN: Mapping[Dialect, tuple[str, ...]] = {
 }
 """Where each dialect is spoken, most specific paths first; others have the management shape."""
 
+_ENVELOPED = (*MANAGED, "/api/settings/proxy", "/api/settings/proxies")
+"""Where errors have an envelope and an id (02 §1.4)."""
+
 
 def path_codec(path: str) -> ClientCodec | None:
     """What clients of `path` speak."""
+    if is_under(path, MANAGED):
+        return None
     spoken = (dialect for dialect, paths in _SPOKEN.items() if is_under(path, paths))
     dialect = next(spoken, None)
     return CODECS[dialect] if dialect is not None else None
@@ -31,6 +36,8 @@ def path_codec(path: str) -> ClientCodec | None:
 def error_body(path: str, error: OmniRouteError, request_id: str) -> bytes:
     """The body of an error answer on `path`."""
     codec = path_codec(path)
+    if is_under(path, _ENVELOPED):
+        return msgspec.json.encode(enveloped(error, request_id))
     if codec is None:
         return msgspec.json.encode(management_body(error, request_id))
     return codec.encode_error(error_facts(error, request_id))

@@ -115,6 +115,22 @@ def management_body(error: OmniRouteError, request_id: str) -> dict[str, Any]:
     return {"error": message}
 
 
+def enveloped(error: OmniRouteError, request_id: str) -> dict[str, Any]:
+    """An error body of the handlers' own guard, and of the routes about proxies (02 §1.4)."""
+    status = status_of(error)
+    kinds = {404: "not_found", 409: "conflict", 413: "payload_too_large"}
+    body: dict[str, Any] = {
+        "message": clean_message(str(error)),
+        "type": kinds.get(status, "server_error" if status >= 500 else "invalid_request"),
+    }
+    if isinstance(error, ValidationFailed):
+        body = {**body, "message": "Invalid request", "details": details(error)}
+    if isinstance(error, Unauthenticated | Forbidden):
+        code = error.code or CODES.get(type(error))
+        body = {**body, "code": code, "correlation_id": request_id}
+    return {"error": body, "requestId": request_id}
+
+
 def retry_headers(error: OmniRouteError) -> dict[str, str]:
     """Headers that tell when to come back."""
     headers = {}

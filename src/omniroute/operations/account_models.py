@@ -112,6 +112,7 @@ async def _page(
         headers={"accept": "application/json"},
         timeouts=TIMEOUTS,
         allow_private=chat.allow_private or provider.probe_port is not None,
+        via=engine.snapshot.proxying.route(account).to(url),
     )
     try:
         request = await chat.credentials.authorized(

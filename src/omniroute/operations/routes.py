@@ -176,6 +176,7 @@ def told(trace: RouteTrace) -> str:
     for attempt in trace.attempts:
         name = f"{attempt.provider}/{attempt.model} on '{attempt.connection_name}'"
         name += "" if attempt.key is None else f" with key {attempt.key}"
+        name += "" if attempt.proxy is None else f" through {attempt.proxy}"
         lines.append(f"Attempt {attempt.number}: {name}, because: {'; '.join(attempt.reasons)}.")
         if attempt.verdict is None:
             lines.append(f"It answered ({attempt.duration_ms} ms){_spent(attempt)}.")

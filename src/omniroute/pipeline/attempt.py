@@ -286,7 +286,11 @@ def _stream_failure(failed: Failed) -> AttemptFailed:
 
 
 def _transport_failure(error: TransportFailed) -> AttemptFailed:
-    return _failed(error.kind, 504 if error.kind == "timeout" else 502, str(error))
+    status = {"timeout": 504, "proxy_connect": 503}.get(error.kind, 502)
+    failure = Failure(
+        cause=error.kind, status=status, text=str(error), retry_after_ms=error.retry_after_ms
+    )
+    return AttemptFailed(failure)
 
 
 def _failed(cause: Cause, status: int, text: str) -> AttemptFailed:

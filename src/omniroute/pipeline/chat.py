@@ -376,6 +376,7 @@ class ChatPipeline:
             turnstile=self.turnstiles.at(
                 account, candidate.model, self._combo_slots(combo, candidate, snapshot)
             ),
+            route=snapshot.proxying.route(account, combo),
         )
 
     def _combo_slots(

@@ -41,7 +41,16 @@ ResultT = TypeVar("ResultT")
 LONGEST_PACE_MS = 5_000
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 PACED = frozenset({502, 503, 504})
-NEVER_AGAIN = frozenset({"stream_timeout", "stream_early_eof"})
+NEVER_AGAIN = frozenset(
+    {
+        "stream_timeout",
+        "stream_early_eof",
+        "proxy_unreachable",
+        "proxy_auth_failed",
+        "proxy_refused",
+        "proxy_unusable",
+    }
+)
 MENDED = frozenset({FOREIGN_STATE, TOO_MANY_TOOLS})
 """What a client is to blame for and the gateway can put right."""
 
@@ -92,6 +101,7 @@ class Dispatch:
             ttft_ms=ttft_ms,
             continues_at=walk.continues_at,
             key=delivered.to.key,
+            proxy=delivered.to.proxy,
         )
         self.live.delivered(chosen, made, made.survey.facts.session, ttft_ms)
         return delivered.to, delivered.result
@@ -146,7 +156,14 @@ class Dispatch:
             other_key = self._other_key(books, to, failure, verdict)
             if other_key:
                 verdict = replace_fields(verdict, action="retry")
-            books.attempted(candidate, started_ms, failure=failure, verdict=verdict, key=to.key)
+            books.attempted(
+                candidate,
+                started_ms,
+                failure=failure,
+                verdict=verdict,
+                key=to.key,
+                proxy=to.proxy,
+            )
             if other_key:
                 self.live.health.abandoned(candidate.provider)
                 walk.failures.append((candidate, failure, verdict))
@@ -172,6 +189,7 @@ class Dispatch:
                 ),
                 verdict=HEDGED if overtaken else CLIENT_GONE,
                 key=to.key,
+                proxy=to.proxy,
             )
             raise
         return Delivered(to, result, started_ms, self.now_ms(), sent.changes)

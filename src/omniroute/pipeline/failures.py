@@ -14,6 +14,10 @@ _OWN_CODES = {
     "deadline": ("timeout_error", "DEADLINE_EXCEEDED"),
     "stream_timeout": ("stream_timeout", "STREAM_READINESS_TIMEOUT"),
     "early_eof": ("stream_early_eof", "STREAM_EARLY_EOF"),
+    "proxy_connect": ("proxy_error", "PROXY_UNREACHABLE"),
+    "proxy_auth": ("proxy_error", "PROXY_AUTH_FAILED"),
+    "proxy_refused": ("proxy_error", "PROXY_REFUSED"),
+    "proxy_off": ("proxy_error", "PROXY_UNUSABLE"),
 }
 
 

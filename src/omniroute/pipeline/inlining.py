@@ -1,23 +1,30 @@
 """Pictures and files a request only points at, fetched for targets that cannot fetch them."""
 
 import base64
+from collections.abc import Callable
 
 import anyio
 import msgspec
 
 from omniroute.chat import ChatRequest, File, Image, Message, Part, ToolResult
 from omniroute.errors import InvalidRequest
+from omniroute.upstream.proxies import Via
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts, TransportFailed
 
 MAX_BYTES = 20 * 1024 * 1024
 TIMEOUTS = Timeouts(connect_s=10.0, headers_s=20.0, idle_s=20.0)
 
 
-async def inlined(request: ChatRequest, fetch: Sender) -> ChatRequest:
+async def inlined(
+    request: ChatRequest, fetch: Sender, via: Callable[[str], Via | None]
+) -> ChatRequest:
     """The request with every http(s) address replaced by what is there.
 
     The addresses are the client's, so private ones are refused whatever the operator allows for
     upstreams.
+
+    Args:
+        via: the proxy for an address: that of the account the request is sent to.
 
     Raises:
         InvalidRequest: an address cannot be fetched, or holds too much.
@@ -33,7 +40,7 @@ async def inlined(request: ChatRequest, fetch: Sender) -> ChatRequest:
     found: dict[str, tuple[str, str]] = {}
 
     async def get(address: str) -> None:
-        found[address] = await _get(address, fetch)
+        found[address] = await _get(address, fetch, via(address))
 
     try:
         async with anyio.create_task_group() as group:
@@ -69,8 +76,8 @@ def _part(part: Part, found: dict[str, tuple[str, str]]) -> Part:
     return part
 
 
-async def _get(address: str, fetch: Sender) -> tuple[str, str]:
-    request = OutboundRequest(url=address, headers={}, method="GET", timeouts=TIMEOUTS)
+async def _get(address: str, fetch: Sender, via: Via | None) -> tuple[str, str]:
+    request = OutboundRequest(url=address, headers={}, method="GET", timeouts=TIMEOUTS, via=via)
     try:
         response = await fetch.send(request)
         try:

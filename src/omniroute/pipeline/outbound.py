@@ -12,6 +12,7 @@ from omniroute.dialects.raw_json import raw, raw_object
 from omniroute.pipeline.accounts.slots import Turnstile
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
+from omniroute.routing.proxying import DIRECT, Route
 from omniroute.routing.snapshot import endpoint
 from omniroute.routing.targets import Candidate
 from omniroute.storage.records.configuration import Compat, Connection, Protocol
@@ -35,8 +36,8 @@ class Endpoint:
 
     `dialect` is one of those the provider speaks; `fetch` gets what a request only points at;
     `turnstile` is where requests to the account line up. `account` has the key that is sent;
-    `key` is its place where there are several.
-    `compat` is what is done otherwise for its model.
+    `key` is its place where there are several. `compat` is what is done otherwise for its model,
+    `route` the way out for it.
     """
 
     candidate: Candidate
@@ -50,6 +51,12 @@ class Endpoint:
     turnstile: Turnstile
     key: int | None = None
     compat: Compat = _AS_USUAL
+    route: Route = DIRECT
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that is configured for it, without credentials."""
+        return self.route.via.proxy.place if self.route.via is not None else None
 
 
 def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) -> OutboundRequest:
@@ -73,12 +80,14 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
         body = codec.patch_request(call.body, facts)
     else:
         body = codec.encode_request(request, facts)
+    url = endpoint(provider, account, chat_path(provider, to.dialect, stream=stream), model)
     return OutboundRequest(
-        url=endpoint(provider, account, chat_path(provider, to.dialect, stream=stream), model),
+        url=url,
         headers=headers,
         body=shaped(body, provider),
         timeouts=timeouts,
         allow_private=to.allow_private,
+        via=to.route.to(url),
     )
 
 
@@ -113,7 +122,7 @@ async def self_contained(call: ChatCall, to: Endpoint) -> ChatCall:
     """
     if CODECS[to.dialect].carries_addresses or call.native(to.dialect):
         return call
-    return replace(call, request=await inlined(call.request, to.fetch))
+    return replace(call, request=await inlined(call.request, to.fetch, to.route.to))
 
 
 def chat_path(provider: Provider, dialect: Dialect, *, stream: bool) -> str:

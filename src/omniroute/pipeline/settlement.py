@@ -69,6 +69,7 @@ class Settlement:
         verdict: Verdict | None = None,
         continues_at: int | None = None,
         key: int | None = None,
+        proxy: str | None = None,
     ) -> None:
         """Note one attempt, good or bad; one that goes on says after how many characters."""
         account = self.snapshot.connections[candidate.connection]
@@ -93,6 +94,7 @@ class Settlement:
                 retry_after_ms=failure.retry_after_ms if failure else None,
                 continues_at=continues_at,
                 key=key,
+                proxy=proxy,
                 dialect=dialect,
                 left_behind=self.call.left_behind
                 + (() if native else left_behind(self.call.request, dialect)),

@@ -17,6 +17,7 @@ from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.naming.patterns import matches
+from omniroute.routing.proxying import SILENT, Outbound, Proxying
 from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records.configuration import (
     ApiKey,
@@ -66,6 +67,7 @@ SETTINGS: Mapping[str, Any] = {
     "globalFallbackModel": "",
     "emergencyFallback": {},
     "modelFamilies": {},
+    "enableSocks5Proxy": True,
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -112,6 +114,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     shaping: Shaping = Shaping()
     keeps_conversations: bool = False
     synced_prices: SyncedPrices = SyncedPrices()
+    proxying: Proxying = SILENT
 
     def provider_named(self, name: str) -> str | None:
         """The id of a provider or node by its prefix, alias or id; None for no such thing."""
@@ -215,6 +218,7 @@ def build_snapshot(
     budgets: Iterable[BudgetRow] = (),
     stated_prices: Stated | None = None,
     synced_prices: SyncedPrices | None = None,
+    outbound: Outbound | None = None,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
@@ -262,6 +266,7 @@ def build_snapshot(
         shaping=shaping_of(in_force),
         keeps_conversations=any(combo.context_cache_protection for combo in named.values()),
         synced_prices=synced_prices or SyncedPrices(),
+        proxying=_proxying(outbound or Outbound(), in_force, named, providers.values()),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 
@@ -289,8 +294,19 @@ def revised(
         fitness=snapshot.fitness,
         stated_prices=stated_prices,
         synced_prices=snapshot.synced_prices,
+        outbound=snapshot.proxying.outbound,
     )
     return replace(made, budgets=snapshot.budgets)
+
+
+def _proxying(
+    outbound: Outbound,
+    settings: Mapping[str, Any],
+    combos: Mapping[str, Combo],
+    providers: Iterable[Provider],
+) -> Proxying:
+    allowed = replace(outbound, socks5=outbound.socks5 and settings["enableSocks5Proxy"])
+    return Proxying(allowed, combos, [one.id for one in providers if one.probe_port is not None])
 
 
 def _listing(accounts: Mapping[str, Sequence[Connection]]) -> dict[str, tuple[str, ...]]:

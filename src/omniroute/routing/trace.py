@@ -21,7 +21,8 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     `continues_at` is how many characters of the answer earlier targets had given. `key` is the
     place of the key that was sent, of several the account has; 0 is its first. `dialect` is what
     the provider was spoken to in. `usage` and its cost (micro-USD) are those of an attempt whose
-    answer, or part of one, reached the caller; `price` is USD per million tokens by kind.
+    answer, or part of one, reached the caller; `price` is USD per million tokens by kind. `proxy`
+    is the configured proxy it went through.
     """
 
     number: int
@@ -45,6 +46,7 @@ class AttemptTrace(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     cost_micro_usd: int | None = None
     price: dict[str, float] | None = None
+    proxy: str | None = None
 
 
 class RouteTrace(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import Combo, Step
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import combos as table
+from omniroute.storage.tables import proxy_assignments as proxied
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,9 @@ class ComboRepository:
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the combo; False when there was none."""
+        await self._connection.execute(
+            delete(proxied).where(proxied.c.scope == "combo", proxied.c.scope_id == id)
+        )
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
         return removed.rowcount > 0
 

@@ -12,6 +12,7 @@ from omniroute.storage.records.configuration import Connection
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import provider_connections as table
+from omniroute.storage.tables import proxy_assignments as proxied
 from omniroute.storage.tables import quota_snapshots as quotas
 
 # Members of `options` that are credentials. `extraApiKeys` is a list, so values are sealed as JSON.
@@ -91,6 +92,9 @@ class ConnectionRepository:
         """Remove accounts; how many of them there were."""
         removed = await self._connection.execute(delete(table).where(table.c.id.in_(ids)))
         await self._connection.execute(delete(quotas).where(quotas.c.connection_id.in_(ids)))
+        await self._connection.execute(
+            delete(proxied).where(proxied.c.scope == "account", proxied.c.scope_id.in_(ids))
+        )
         return removed.rowcount
 
     async def of_provider(self, provider: str) -> tuple[Connection, ...]:
@@ -100,6 +104,10 @@ class ConnectionRepository:
 
     async def delete_for_provider(self, provider: str) -> int:
         """Remove all accounts of a provider or node; how many there were."""
+        ids = select(table.c.id).where(table.c.provider == provider)
+        await self._connection.execute(
+            delete(proxied).where(proxied.c.scope == "account", proxied.c.scope_id.in_(ids))
+        )
         removed = await self._connection.execute(delete(table).where(table.c.provider == provider))
         await self._connection.execute(delete(quotas).where(quotas.c.provider == provider))
         return removed.rowcount

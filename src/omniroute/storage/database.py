@@ -28,6 +28,11 @@ from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.pins import PinRepository
 from omniroute.storage.prices import PriceRepository
+from omniroute.storage.proxies import (
+    LayeredProxyRepository,
+    ProxyLogRepository,
+    ProxyRepository,
+)
 from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
@@ -81,6 +86,9 @@ class Work:
         self.quotas = QuotaRepository(connection)
         self.whole = WholeDatabase(connection)
         self.retention = RetentionRepository(connection)
+        self.proxies = ProxyRepository(connection, box)
+        self.layered_proxies = LayeredProxyRepository(connection, box)
+        self.proxy_logs = ProxyLogRepository(connection)
 
 
 def _vacuum_sqlite(connection: Connection) -> None:

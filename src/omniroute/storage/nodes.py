@@ -10,6 +10,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ProviderNode
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import provider_nodes as table
+from omniroute.storage.tables import proxy_assignments as proxied
 
 
 class NodeRepository:
@@ -40,6 +41,9 @@ class NodeRepository:
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the node, not its accounts; False when there was none."""
+        await self._connection.execute(
+            delete(proxied).where(proxied.c.scope == "provider", proxied.c.scope_id == id)
+        )
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
         return removed.rowcount > 0
 

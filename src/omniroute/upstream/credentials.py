@@ -56,7 +56,7 @@ class Credentials:
             TransportFailed: a token could not be fetched.
         """
         if provider.auth is Auth.GOOGLE_SERVICE_ACCOUNT and key:
-            token = await self._google.token(key)
+            token = await self._google.token(key, request.via)
             extra = key_headers(provider, token, Auth.BEARER)
         elif provider.auth is Auth.AWS_SIGV4 and key and "accessKeyId" in options:
             return signed(request, AwsKey.of(key, options, provider.defaults), self._now_ms())

@@ -15,6 +15,7 @@ from joserfc.jwk import RSAKey
 from msgspec import Struct
 
 from omniroute.errors import InvalidRequest
+from omniroute.upstream.proxies import Via
 from omniroute.upstream.send import OutboundRequest, Sender, TransportFailed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -75,8 +76,11 @@ class GoogleTokens:
         self._tokens: dict[str, tuple[str, float]] = {}
         self._renewing: dict[str, asyncio.Lock] = {}
 
-    async def token(self, key_file: str) -> str:
+    async def token(self, key_file: str, via: Via | None = None) -> str:
         """A token that is good for some minutes at least.
+
+        Args:
+            via: the proxy of the account.
 
         Raises:
             InvalidRequest: the key file is not valid, or Google refuses it.
@@ -87,11 +91,13 @@ class GoogleTokens:
             token, until_s = self._tokens.get(name, ("", 0.0))
             now_s = self._now_ms() / 1000
             if until_s - now_s < RENEW_BEFORE_S:
-                token, lifetime_s = await self._renew(service_account(key_file), int(now_s))
+                token, lifetime_s = await self._renew(service_account(key_file), int(now_s), via)
                 self._tokens[name] = (token, now_s + lifetime_s)
             return token
 
-    async def _renew(self, account: ServiceAccount, now_s: int) -> tuple[str, float]:
+    async def _renew(
+        self, account: ServiceAccount, now_s: int, via: Via | None
+    ) -> tuple[str, float]:
         host = urlsplit(account.token_uri).hostname or ""
         if not host.endswith(".googleapis.com"):
             raise InvalidRequest("The key file names a token address that is not Google's.")
@@ -112,6 +118,7 @@ class GoogleTokens:
             url=account.token_uri,
             headers={"content-type": "application/x-www-form-urlencoded"},
             body=urlencode({"grant_type": _GRANT, "assertion": statement}).encode(),
+            via=via,
         )
         response = await self._sender.send(request)
         try:

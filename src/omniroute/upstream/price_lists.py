@@ -1,10 +1,11 @@
 """Fetching public price lists through the gate."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from omniroute.catalog.price_documents import SOURCES, PriceDocument, SourceId
+from omniroute.upstream.proxies import Via
 from omniroute.upstream.send import OutboundRequest, Sender, Timeouts, TransportFailed
 
 LONGEST_S = 45.0
@@ -20,7 +21,8 @@ class PriceLists:
     """The lists an operator has chosen, and the way to them.
 
     `interval_s` is how often each is asked for where that is done by itself, which `enabled` says;
-    `urls` replace where they are. `allow_private` lets those be on private addresses.
+    `urls` replace where they are. `allow_private` lets those be on private addresses; `via` is
+    the proxy for an address.
     """
 
     gate: Sender
@@ -29,6 +31,7 @@ class PriceLists:
     interval_s: Mapping[SourceId, int]
     urls: Mapping[SourceId, str]
     allow_private: bool
+    via: Callable[[str], Via | None] = lambda _url: None
 
     async def fetch(self, source: SourceId) -> PriceDocument:
         """What a list says now.
@@ -52,12 +55,14 @@ class PriceLists:
         return document
 
     async def _body(self, source: SourceId) -> bytes:
+        url = self.urls.get(source, SOURCES[source].url)
         request = OutboundRequest(
-            url=self.urls.get(source, SOURCES[source].url),
+            url=url,
             headers={"accept": "application/json"},
             method="GET",
             timeouts=_TIMEOUTS,
             allow_private=self.allow_private,
+            via=self.via(url),
         )
         response = await self.gate.send(request)
         try:

@@ -96,7 +96,7 @@ def ask(url: str, via: Via | None, *, allow_private: bool = True, **times: float
         method="GET",
         via=via,
         allow_private=allow_private,
-        timeouts=Timeouts(**times),  # type: ignore[arg-type]
+        timeouts=Timeouts(**times),
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec.structs import replace
+
 from omniroute.catalog.listing import listed_models
 from omniroute.catalog.provider import Provider
 from omniroute.chat import ChatRequest, Message, Text
@@ -191,6 +193,7 @@ async def _answer(
     options = account.options
     if account.auth_type == "oauth":
         options = {**options, "auth": "bearer"}
+    request = replace(request, via=through.route(account).to(request.url))
     request = await through.credentials.authorized(provider, account.credential, options, request)
     response = await (through.demo if provider.in_process else through.gate).send(request)
     try:

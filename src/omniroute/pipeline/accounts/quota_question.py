@@ -1,5 +1,6 @@
 """One question to a provider: what is left of an account."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from omniroute.catalog.quota_report import QuotaReport
 from omniroute.catalog.quota_shapes import Shape, read_report
 from omniroute.dialects import CODECS
 from omniroute.errors import UpstreamFailed
+from omniroute.routing.proxying import DIRECT, Route
 from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.credentials import Credentials
@@ -18,12 +20,14 @@ TIMEOUTS = Timeouts(connect_s=5.0, headers_s=10.0, idle_s=10.0)
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a question goes out through. `allow_private` as for chats."""
+    """What a question goes out through. `allow_private` as for chats; `route` is the way out for
+    an account."""
 
     gate: Sender
     demo: Sender
     credentials: Credentials
     allow_private: bool
+    route: Callable[[Connection], Route] = lambda _account: DIRECT
 
 
 async def ask(
@@ -39,12 +43,14 @@ async def ask(
             something else (500).
         InvalidRequest: an option of the account is missing.
     """
+    url = address(provider, account)
     request = OutboundRequest(
         method="GET",
-        url=address(provider, account),
+        url=url,
         headers={"accept": "application/json", "accept-encoding": "identity"},
         timeouts=TIMEOUTS,
         allow_private=through.allow_private or provider.probe_port is not None,
+        via=through.route(account).to(url),
     )
     try:
         if _same_origin(request.url, endpoint(provider, account, "")):

@@ -85,8 +85,9 @@ async def count_at(call: ChatCall, to: Endpoint, limits: Limits) -> TokenCount |
     try:
         native = call.body is not None and call.native(dialect)
         body = call.body if native else CODECS[dialect].encode_request(call.request, facts)
+        url = endpoint(provider, to.account, provider.count_path, model)
         request = OutboundRequest(
-            url=endpoint(provider, to.account, provider.count_path, model),
+            url=url,
             headers={
                 "content-type": "application/json",
                 **forwarded(call.headers, provider, extended_context=False),
@@ -94,6 +95,7 @@ async def count_at(call: ChatCall, to: Endpoint, limits: Limits) -> TokenCount |
             body=msgspec.json.encode(wanted(raw_object(body or b"{}"), model)),
             timeouts=limits.timeouts,
             allow_private=to.allow_private,
+            via=to.route.to(url),
         )
         response = await to.sender.send(await authorized(request, to))
         try:

@@ -31,10 +31,14 @@ Cause: TypeAlias = Literal[
     "capacity",  # every slot of the account is taken, and so is the queue for them
     "deadline",  # the time the caller gave is over
     "slow",  # it took longer than its combo gives one attempt
+    "proxy_connect",  # there is no talking to the proxy
+    "proxy_auth",  # the proxy wants other credentials
+    "proxy_refused",  # the proxy will not connect
+    "proxy_off",  # the configured proxy may not be used
 ]
 
 Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
-Blame: TypeAlias = Literal["client", "gateway", "connection", "model", "provider"]
+Blame: TypeAlias = Literal["client", "gateway", "proxy", "connection", "model", "provider"]
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -362,6 +366,23 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
             cooldown="backoff",
             trips_breaker=True,
         ),
+    ),
+    # Says nothing about account or provider; another account may have another proxy.
+    (
+        _cause("proxy_connect"),
+        Verdict(reason="proxy_unreachable", action="next-account", blame="proxy"),
+    ),
+    (
+        _cause("proxy_auth"),
+        Verdict(reason="proxy_auth_failed", action="next-account", blame="proxy"),
+    ),
+    (
+        _cause("proxy_refused"),
+        Verdict(reason="proxy_refused", action="next-account", blame="proxy"),
+    ),
+    (
+        _cause("proxy_off"),
+        Verdict(reason="proxy_unusable", action="next-account", blame="proxy"),
     ),
     (
         _cause("refused"),
