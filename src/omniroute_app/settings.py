@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     socks5_proxies: bool | None = None
     proxy_dial_timeout_ms: Annotated[int, Meta(ge=1, le=600_000)] = 2_000
     proxy_rest_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 30_000
-    proxy_log_rows: Annotated[int, Meta(ge=1)] = 100_000
+    proxy_log_rows: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100_000
     proxy_test_url: str = "https://api64.ipify.org/?format=json"
     log_level: str = "warning"
     log_format: str = "text"
@@ -303,7 +303,8 @@ VARIABLES: Mapping[str, Variable] = {
         "Longest time a proxy that could not be reached is left alone; the first time is 2 s.",
     ),
     "proxy_log_rows": Variable(
-        ("PROXY_LOGS_TABLE_MAX_ROWS",), "How many requests through proxies are remembered."
+        ("PROXY_LOGS_TABLE_MAX_ROWS",),
+        "How many requests through proxies are kept, unless the setting says. 0: any number.",
     ),
     "proxy_test_url": Variable(
         ("PROXY_TEST_URL",), "The page that tells the test of a proxy which address it is seen as."

@@ -145,7 +145,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         )
         configuration.watch(lambda snapshot: gate.keep_only(snapshot.proxying.in_use))
         await configuration.load()
-        log_keeper = ProxyLogKeeper(proxy_uses, database, settings.proxy_log_rows)
+        log_keeper = ProxyLogKeeper(proxy_uses, database)
         await stack.enter_async_context(log_keeper)
         reload_s = settings.config_hot_reload_ms / 1000
         await stack.enter_async_context(configuration.following(reload_s))
@@ -250,7 +250,10 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             quota_desk=desk,
             quota_watch=watch,
             kept=kept_by_default(
-                settings.app_log_days, settings.call_log_days, settings.call_log_rows
+                settings.app_log_days,
+                settings.call_log_days,
+                settings.call_log_rows,
+                settings.proxy_log_rows,
             ),
             price_lists=_price_lists(settings, gate, configuration),
             now_ms=now_ms,

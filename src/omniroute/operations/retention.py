@@ -230,7 +230,7 @@ def _or(said: bool | None, old: bool) -> bool:
 
 
 def kept_by_default(
-    app_log_days: int | None, call_log_days: int | None, call_log_rows: int
+    app_log_days: int | None, call_log_days: int | None, call_log_rows: int, proxy_log_rows: int
 ) -> dict[str, Keep]:
     """What stays where no operator has said otherwise.
 
@@ -238,12 +238,14 @@ def kept_by_default(
         app_log_days: days for what was done to the gateway and for calls of tools, if told.
         call_log_days: days for records of requests, if told.
         call_log_rows: the most rows of the call log, and of the decisions beside it.
+        proxy_log_rows: the most rows of the log of outbound proxies.
     """
     days: dict[str, Any] = {
         **dict.fromkeys(("auditLog", "mcpAudit"), app_log_days),
         **dict.fromkeys(("callLogs", "routingDecisions", "usageHistory"), call_log_days),
     }
     rows = dict.fromkeys(("callLogs", "routingDecisions"), call_log_rows)
+    rows["proxyLogs"] = proxy_log_rows
     return {
         name: Keep(
             rule.keep.days if days.get(name) is None else days[name],

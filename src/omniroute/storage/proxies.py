@@ -205,17 +205,6 @@ class ProxyLogRepository:
             for proxy_id, requests, successes, errors, timeouts, average, last in rows
         }
 
-    async def keep_newest(self, rows: int) -> int:
-        """Remove all but so many of the newest rows; how many went."""
-        table = proxy_logs
-        oldest = await self._connection.scalar(
-            select(table.c.timestamp_ms).order_by(table.c.timestamp_ms.desc()).offset(rows).limit(1)
-        )
-        if oldest is None:
-            return 0
-        gone = await self._connection.execute(delete(table).where(table.c.timestamp_ms <= oldest))
-        return gone.rowcount
-
 
 def _place(id_: str, column: str) -> str:
     return f"{proxy_registry.name}:{id_}:{column}"

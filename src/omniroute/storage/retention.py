@@ -17,6 +17,7 @@ from omniroute.storage.tables import (
     context_handoffs,
     key_value,
     mcp_tool_audit,
+    proxy_logs,
     quota_snapshots,
     response_cache,
     routing_decisions,
@@ -109,6 +110,13 @@ RULES: Mapping[str, Rule] = {
             at="created_at_ms",
             keep=Keep(90, 200_000),
             told="What providers reported of quotas.",
+        ),
+        Rule(
+            name="proxyLogs",
+            table=proxy_logs,
+            at="timestamp_ms",
+            keep=Keep(30, 100_000),
+            told="Requests through outbound proxies.",
         ),
         Rule(
             name="storedResponses",

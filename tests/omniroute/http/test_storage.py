@@ -40,6 +40,7 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
         "auditLog": 90,
         "a2aEvents": 30,
         "quotaSnapshots": 90,
+        "proxyLogs": 30,
         "storedResponses": 0,
         "budgetWindows": 400,
     }

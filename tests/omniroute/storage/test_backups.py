@@ -237,10 +237,11 @@ async def test_a_copy_is_refused_where_the_disk_has_no_room(
         assert await work.whole.used_bytes() > 0
 
 
-BACK_TO_0012 = (
-    "DROP TABLE audit_log",
-    "DROP TABLE conversation_pins",
-    "UPDATE alembic_version SET version_num = '0012'",
+BACK_TO_0015 = (
+    "DROP TABLE proxy_logs",
+    "DROP TABLE proxy_assignments",
+    "DROP TABLE proxy_registry",
+    "UPDATE alembic_version SET version_num = '0015'",
 )
 
 
@@ -251,7 +252,7 @@ async def test_an_old_schema_is_backed_up_before_it_changes(
     async with database._writer.begin() as connection:
         await fill(connection, seed=3)
         before = await held(connection)
-        for statement in BACK_TO_0012:
+        for statement in BACK_TO_0015:
             await connection.execute(text(statement))
     await database.close()
     backups = backups_in(tmp_path, box)
@@ -262,4 +263,5 @@ async def test_an_old_schema_is_backed_up_before_it_changes(
         after = await held(connection)
     await database.close()
     assert made.reason == "pre-migration"
-    assert after == {**before, "conversation_pins": [], "audit_log": []}
+    new = ("proxy_logs", "proxy_assignments", "proxy_registry")
+    assert after == {**before, **{table: [] for table in new}}

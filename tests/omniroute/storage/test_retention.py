@@ -29,6 +29,8 @@ BOUNDED = {
     "model_combo_mappings": "configuration",
     "provider_connections": "configuration",
     "provider_nodes": "configuration",
+    "proxy_assignments": "configuration",
+    "proxy_registry": "configuration",
     "rate_windows": "goes when its window has ended",
     "rotation_states": "goes with what it is about",
     "session_account_affinity": "goes unseen",

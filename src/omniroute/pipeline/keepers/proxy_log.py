@@ -12,7 +12,6 @@ from omniroute.upstream.proxies import ProxyUse
 
 BATCH = 500
 MOST_WAITING = 10_000
-ROWS_BETWEEN_CLEANINGS = 1_000
 
 
 class ProxyUses:
@@ -54,11 +53,7 @@ class ProxyUses:
 
 
 class ProxyLogKeeper(Keeper):
-    """Writes the notes, and keeps the log from growing for ever.
-
-    Args:
-        most_rows: how many rows the log keeps.
-    """
+    """Writes the notes."""
 
     what = "the proxy log"
 
@@ -66,13 +61,10 @@ class ProxyLogKeeper(Keeper):
         self,
         uses: ProxyUses,
         database: Database,
-        most_rows: int,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(database, sleep)
         self._uses = uses
-        self._most_rows = most_rows
-        self._since_cleaning = 0
 
     async def flush(self) -> None:
         """See `Keeper.flush`."""
@@ -80,10 +72,6 @@ class ProxyLogKeeper(Keeper):
         while rows := tuple(islice(waiting, BATCH)):
             async with self._database.work() as work:
                 await work.proxy_logs.add(rows)
-                self._since_cleaning += len(rows)
-                if self._since_cleaning >= min(ROWS_BETWEEN_CLEANINGS, self._most_rows):
-                    await work.proxy_logs.keep_newest(self._most_rows)
-                    self._since_cleaning = 0
             written = {row.id for row in rows}
             while waiting and waiting[0].id in written:  # some may have been lost meanwhile
                 waiting.popleft()
