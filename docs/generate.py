@@ -16,9 +16,10 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.losses import REPLY_LOSSES, REQUEST_LOSSES, losses
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
-from omniroute.http.access import Access, route_class
+from omniroute.http.access import Access
 from omniroute.http.app import build_http
 from omniroute.http.errors import status_of
+from omniroute.http.route_classes import route_class
 from omniroute.routing.resilience.verdicts import OTHERWISE, TABLE
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings

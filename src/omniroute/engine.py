@@ -31,6 +31,7 @@ from omniroute.storage.drainer import Drainer
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.storage.retention import Keep
+from omniroute.storage.secrets import Secrets
 from omniroute.upstream.price_lists import PriceLists
 
 log = structlog.get_logger(__name__)
@@ -142,6 +143,7 @@ class Configuration:
             budgets=await work.budgets.list(),
             stated_prices=await work.prices.stated(),
             synced_prices=synced,
+            access=await work.access.rules(),
             spellings=self.spellings,
             fitness=self._fitness,
             outbound=replace(
@@ -248,7 +250,8 @@ class Engine:
 
     `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
     the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
-    `proxy_test_url` is the page that tells who asks by which address it sees them.
+    `proxy_test_url` is the page that tells who asks by which address it sees them, and
+    `reveals_keys` says whether texts of keys may be seen again.
     """
 
     version: str
@@ -269,10 +272,11 @@ class Engine:
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]
-    machine_id: str
+    installation: Secrets
     started_at_ms: int
     key_storage: str = field(default="healthy")
     proxy_test_url: str = ""
+    reveals_keys: bool = False
 
     @property
     def snapshot(self) -> Snapshot:

@@ -13,9 +13,13 @@ from starlette.types import ASGIApp
 
 from omniroute.caller import Caller, run_named
 from omniroute.engine import Engine
-from omniroute.http.access import Access, headers_of
+from omniroute.errors import Forbidden, OmniRouteError
+from omniroute.http.access import Access
 from omniroute.http.app import build_http
+from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.edge import Cors, Edge
+from omniroute.http.peers import headers_of
+from omniroute.operations.ip_filter import refuses
 from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
 from omniroute_a2a.records import SqlTaskRecords
@@ -45,10 +49,21 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     cors = Cors(settings.cors_allow_all or "*" in origins, frozenset(origins))
     access = Access(
         engine.admission,
+        BrowserSessions(
+            engine.installation.session_secret, engine.now_ms, settings.auth_cookie_secure
+        ),
+        None if settings.disable_cli_token else engine.installation.cli_token(settings.cli_salt),
         listed(settings.trusted_local_cidrs),
         cors.allows,
         listed(settings.trusted_proxies),
     )
+
+    def refusal(scope: Any) -> OmniRouteError | None:
+        rules = engine.snapshot.access.ip_filter
+        if not refuses(rules, access.address_of(scope), engine.now_ms()) or access.is_local(scope):
+            return None
+        return Forbidden("This address may not use the gateway.", code="ip_blocked")
+
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
     stagger_s = settings.health_check_stagger_ms / 1000
     http = build_http(engine, access, heartbeat_s, stagger_s=stagger_s)
@@ -70,6 +85,7 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
         new_id=lambda: str(uuid.uuid4()),
         max_body_bytes=settings.max_body_bytes,
         cors=cors,
+        refusal=refusal,
     )
     grace_s = max(settings.shutdown_timeout_ms / 1000, a2a_door.grace_s)
     return Gateway(edge, mcp_door, grace_s)

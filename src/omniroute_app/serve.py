@@ -14,6 +14,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest
+from omniroute.operations.sign_in import ensure_password
 from omniroute.upstream.demo.server import demo_app
 from omniroute_app.asgi import Gateway, build_gateway
 from omniroute_app.banner import banner
@@ -69,6 +70,7 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
     listener = listen(settings.host, settings.port)
     try:
         async with open_engine(settings, os.environ) as engine:
+            await ensure_password(engine, settings.initial_password)
             require_safe_bind(engine, settings)
             gateway = build_gateway(engine, settings)
             server = _Server(

@@ -29,6 +29,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     base_url: str | None = None
     api_key: str | None = None
     require_api_key: bool | None = None
+    initial_password: str | None = None
+    auth_cookie_secure: bool = False
+    allow_api_key_reveal: bool = False
+    cli_salt: str = "omniroute-cli-auth-v1"
+    disable_cli_token: bool = False
     default_rate_limit: str = ""
     no_log_keys: str = ""
     allow_private_provider_urls: bool | None = None
@@ -144,6 +149,23 @@ VARIABLES: Mapping[str, Variable] = {
     "require_api_key": Variable(
         ("REQUIRE_API_KEY",),
         "Refuse anonymous callers. Default: false on a loopback bind, true on any other.",
+    ),
+    "initial_password": Variable(
+        ("INITIAL_PASSWORD",),
+        "The password of the management plane, as long as nobody has set one.",
+    ),
+    "auth_cookie_secure": Variable(
+        ("AUTH_COOKIE_SECURE",), "Send session cookies over HTTPS only, whatever a proxy says."
+    ),
+    "allow_api_key_reveal": Variable(
+        ("ALLOW_API_KEY_REVEAL",),
+        "Keep the texts of new gateway keys, encrypted, and let operators see them again.",
+    ),
+    "cli_salt": Variable(
+        ("OMNIROUTE_CLI_SALT",), "What the command line's token for this machine is made with."
+    ),
+    "disable_cli_token": Variable(
+        ("OMNIROUTE_DISABLE_CLI_TOKEN",), "Have the command line sign in like everybody else."
     ),
     "default_rate_limit": Variable(
         ("DEFAULT_RATE_LIMIT_PER_DAY",),

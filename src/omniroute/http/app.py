@@ -6,8 +6,10 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types.internal_types import PathParameterDefinition
@@ -22,9 +24,10 @@ from omniroute.errors import (
     PayloadTooLarge,
     ValidationFailed,
 )
-from omniroute.http.access import Access, is_for_operators
+from omniroute.http.access import Access
 from omniroute.http.account_routes import ACCOUNTS
 from omniroute.http.audit_routes import AUDIT
+from omniroute.http.auth_routes import AUTH
 from omniroute.http.backup_routes import BACKUPS
 from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
@@ -47,6 +50,7 @@ from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
+from omniroute.http.route_classes import is_for_operators
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.storage_routes import STORAGE
@@ -62,6 +66,9 @@ log = structlog.get_logger(__name__)
 _UNKNOWN_FIELD = re.compile(r"^Object contains unknown field '(?P<name>[^']+)'")
 
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+_OPERATOR = "operator"
+_WHOLE_BODY = "data"  # what the framework calls a problem of no single field
 
 
 class JsonRequest(AnyRequest):
@@ -87,8 +94,18 @@ def build_http(
     async def client(request: AnyRequest) -> Caller:
         return access.client(request.scope, engine.snapshot)
 
+    def closed(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        """Management routes are closed whether or not their handlers ask who is there."""
+        scope = connection.scope
+        if is_for_operators(scope["path"], str(scope.get("method", ""))):
+            scope["state"][_OPERATOR] = access.operator(scope, engine.snapshot)
+
     async def operator(request: AnyRequest) -> Caller:
-        return access.operator(request.scope, engine.snapshot)
+        known: Caller | None = request.scope["state"].get(_OPERATOR)
+        return known or access.operator(request.scope, engine.snapshot)
+
+    async def visitor(request: AnyRequest) -> Caller:
+        return access.visitor(request.scope)
 
     async def viewer(request: AnyRequest) -> Caller:
         try:
@@ -134,13 +151,17 @@ def build_http(
             *SESSIONS,
             *STORAGE,
             *AUDIT,
+            *AUTH,
         ],
         dependencies={
             "engine": Provide(lambda: engine, sync_to_thread=False),
             "client": Provide(client),
             "operator": Provide(operator),
             "viewer": Provide(viewer),
+            "visitor": Provide(visitor),
+            "access": Provide(lambda: access, sync_to_thread=False),
         },
+        guards=[closed],
         request_class=JsonRequest,
         exception_handlers={Exception: on_error},
         openapi_config=OpenAPIConfig(
@@ -244,4 +265,6 @@ def _validation(error: ValidationException) -> OmniRouteError:
                 problems.append((unknown["name"], "is not known here"))
             else:
                 problems.append((str(entry.get("key", "")), message))
+            field = str(entry.get("key", ""))
+            problems.append(("" if field == _WHOLE_BODY else field, message))
     return ValidationFailed(problems or [("", error.detail)])

@@ -19,7 +19,7 @@ from omniroute.dialects import CODECS, COMPLETIONS, GENERATE
 from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.ollama.lists import loaded
 from omniroute.errors import InvalidRequest
-from omniroute.http.access import headers_of
+from omniroute.http.peers import headers_of
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.routing.snapshot import Snapshot
 

@@ -6,6 +6,7 @@ from litestar.di import NamedDependency
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
+from omniroute.http.access import Access
 
 TheEngine: TypeAlias = NamedDependency[Engine]
 """Parameter `engine`."""
@@ -15,6 +16,12 @@ Client: TypeAlias = NamedDependency[Caller]
 
 Operator: TypeAlias = NamedDependency[Caller]
 """Parameter `operator`: whoever may manage the gateway. Asking for it admits the request."""
+
+Visitor: TypeAlias = NamedDependency[Caller]
+"""Parameter `visitor`: anybody, with where they come from; for routes that check by themselves."""
+
+TheAccess: TypeAlias = NamedDependency[Access]
+"""Parameter `access`."""
 
 Viewer: TypeAlias = NamedDependency[Caller]
 """Parameter `viewer`: an operator, or anybody; for pages that show operators more."""

@@ -8,9 +8,9 @@ from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import ClientCodec, ErrorFacts
 from omniroute.errors import OmniRouteError
-from omniroute.http.access import MANAGED, is_under
 from omniroute.http.errors import enveloped, error_facts, management_body
 from omniroute.http.paths import OLLAMA_PATHS
+from omniroute.http.route_classes import MANAGED, is_under
 
 _SPOKEN: Mapping[Dialect, tuple[str, ...]] = {
     Dialect.ANTHROPIC: ("/v1/messages",),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omniroute.errors import OmniRouteError, PayloadTooLarge, ShuttingDown
-from omniroute.http.access import headers_of, is_under, route_class
 from omniroute.http.dialect_errors import error_body
 from omniroute.http.errors import retry_headers, status_of
 from omniroute.http.paths import canonical_path
+from omniroute.http.peers import headers_of
+from omniroute.http.route_classes import is_under, route_class
 
 _SPOOFABLE = (b"x-omniroute-auth-", b"x-omniroute-route-class")
 _ALLOW_METHODS = "GET, POST, PUT, DELETE, PATCH, OPTIONS"
@@ -56,12 +57,14 @@ class Edge:
     """ASGI middleware around the whole application.
 
     `max_body_bytes` holds for every path except those in `own_limits`, whose doors have limits
-    of their own. While `draining` is set, new requests get 503 and running ones finish.
+    of their own. `refusal` says why an address may not connect. While `draining` is set, new
+    requests get 503 and running ones finish.
     """
 
     app: ASGIApp
     new_id: Callable[[], str]
     max_body_bytes: int
+    refusal: Callable[[Scope], OmniRouteError | None] = lambda _scope: None
     cors: Cors = field(default_factory=Cors)
     own_limits: tuple[str, ...] = ("/api/mcp", "/a2a", "/api/db-backups/import")
     draining: bool = False
@@ -102,6 +105,10 @@ class Edge:
             # With an origin the headers are on every answer already.
             extra = {} if "origin" in headers else self.cors.headers(headers)
             await _respond(send, 204, b"", extra)
+            return
+        refused = self.refusal(scope)
+        if refused is not None:
+            await _refuse(scope, send, refused)
             return
         if is_under(path, self.own_limits):
             await self.app(scope, receive, send)

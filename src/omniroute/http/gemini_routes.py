@@ -13,9 +13,9 @@ from msgspec import UNSET, Struct, UnsetType
 from omniroute.chat import ChatRequest, Dialect
 from omniroute.dialects import CODECS
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
-from omniroute.http.access import headers_of
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.peers import headers_of
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.operations import chat
 from omniroute.operations.models import ModelEntry, get_model, list_models

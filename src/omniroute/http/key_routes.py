@@ -7,7 +7,7 @@ from msgspec import Struct
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post
-from omniroute.operations import keys
+from omniroute.operations import key_texts, keys
 from omniroute.operations.key_inputs import KeyChange, KeyInput
 
 
@@ -30,7 +30,8 @@ async def list_keys(
     engine: TheEngine, operator: Operator, limit: Limit = None, offset: Offset = 0
 ) -> Keys:
     """A page of gateway keys, masked; all of them without `limit`."""
-    return Keys(*await keys.list_keys(engine, operator, limit, offset))
+    rows, total = await keys.list_keys(engine, operator, limit, offset)
+    return Keys(rows, total, engine.reveals_keys)
 
 
 @post("/api/keys", tags=["Keys"], operation_id="create_key")
@@ -62,10 +63,22 @@ async def change_key(
     operation_id="regenerate_key",
 )
 async def regenerate_key(
+    engine: TheEngine,
+    operator: Operator,
+    key_id: FromPath[str],
+    data: JSONBody[key_texts.Rotation | None] = None,
+) -> key_texts.RegeneratedKey:
+    """Give a gateway key a new text; the old one stops working at once, or after
+    `overlapSeconds` in which both count."""
+    return await key_texts.regenerate_key(engine, operator, key_id, data)
+
+
+@get("/api/keys/{key_id:str}/reveal", tags=["Keys"], operation_id="reveal_key")
+async def reveal_key(
     engine: TheEngine, operator: Operator, key_id: FromPath[str]
-) -> keys.RegeneratedKey:
-    """Give a gateway key a new text; the old one stops working at once."""
-    return await keys.regenerate_key(engine, operator, key_id)
+) -> key_texts.RevealedKey:
+    """The text of a gateway key, where ALLOW_API_KEY_REVEAL has it kept."""
+    return await key_texts.reveal_key(engine, operator, key_id)
 
 
 @delete("/api/keys/{key_id:str}", status_code=200, tags=["Keys"], operation_id="delete_key")
@@ -81,6 +94,7 @@ KEYS: tuple[HTTPRouteHandler, ...] = (
     get_key,
     change_key,
     regenerate_key,
+    reveal_key,
     delete_key,
 )
 """Every route about keys."""

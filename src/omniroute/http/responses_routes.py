@@ -15,9 +15,9 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.fields import read_object
 from omniroute.dialects.sse import split
 from omniroute.errors import InvalidRequest
-from omniroute.http.access import headers_of
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.peers import headers_of
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.http.token_routes import NO_MODEL, counted
 from omniroute.operations import responses

@@ -8,8 +8,8 @@ from litestar import Request, post
 from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
 from omniroute.engine import Engine
-from omniroute.http.access import headers_of
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.peers import headers_of
 from omniroute.operations import chat
 from omniroute.operations.inputs import decode_input
 from omniroute.pipeline.exchange import ChatCall

@@ -58,6 +58,7 @@ class KeyPolicy(Struct, frozen=True, kw_only=True, rename="camel"):
     max_requests_per_day: Requests | UnsetType | None = UNSET
     max_requests_per_minute: Requests | UnsetType | None = UNSET
     ip_allowlist: Addresses | UnsetType = UNSET
+    disabled_guardrails: Scopes | UnsetType = UNSET
 
 
 class KeyInput(KeyPolicy, frozen=True, kw_only=True, rename="camel"):

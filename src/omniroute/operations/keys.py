@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 from omniroute.caller import Caller, RateRule
 from omniroute.clock import from_iso, iso
 from omniroute.engine import Engine
-from omniroute.errors import Conflict, NotFound, ValidationFailed
+from omniroute.errors import Conflict, ValidationFailed
 from omniroute.operations.key_inputs import (
     KeyChange,
     KeyInput,
@@ -17,8 +17,8 @@ from omniroute.operations.key_inputs import (
     fields_of,
     require_grantable,
 )
+from omniroute.operations.key_texts import stored_key, text_of, unknown_key
 from omniroute.pipeline.callers.admission import OPERATOR_SCOPES
-from omniroute.storage.database import Work
 from omniroute.storage.records.configuration import AccessSchedule, ApiKey
 
 
@@ -56,6 +56,8 @@ class KeyView(Struct, frozen=True, kw_only=True, rename="camel"):
     max_requests_per_minute: int | None
     access_schedule: AccessSchedule | None
     ip_allowlist: tuple[str, ...]
+    disabled_guardrails: tuple[str, ...]
+    previous_valid_until: str | None
     created_at: str
 
 
@@ -64,14 +66,6 @@ class KeyChanged(KeyPolicy, frozen=True, kw_only=True, rename="camel"):
 
     message: str
     name: str | msgspec.UnsetType = UNSET
-
-
-class RegeneratedKey(Struct, frozen=True):
-    """The new text of a key; it is never shown again."""
-
-    message: str
-    key: str
-    id: str
 
 
 async def create_key(engine: Engine, caller: Caller, new: KeyInput) -> NewKey:
@@ -86,13 +80,14 @@ async def create_key(engine: Engine, caller: Caller, new: KeyInput) -> NewKey:
     text = engine.new_api_key()
     record = ApiKey(
         id=engine.new_id(),
-        machine_id=engine.machine_id,
+        machine_id=engine.installation.machine_id,
         created_at=iso(engine.now_ms()),
-        **_text_of(engine, text),
+        **text_of(engine, text),
         **said,
     )
     async with engine.configuration.change(caller, "apiKey.created", record.name) as work:
         await work.keys.save(record)
+        await work.keys.seal(record.id, text if engine.reveals_keys else None)
     return NewKey(
         key=text,
         name=record.name,
@@ -119,7 +114,7 @@ async def get_key(engine: Engine, caller: Caller, key_id: str) -> KeyView:
         NotFound: there is none with this id.
     """
     async with engine.database.reading() as work:
-        return _view(await _stored(work, key_id))
+        return _view(await stored_key(work, key_id))
 
 
 async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyChange) -> KeyChanged:
@@ -134,7 +129,7 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
     if not said:
         raise ValidationFailed([("", "at least one field is needed")])
     async with engine.configuration.change(caller, _action_of(said), key_id) as work:
-        old = await _stored(work, key_id)
+        old = await stored_key(work, key_id)
         new = msgspec.structs.replace(old, **said)
         require_grantable(caller, new.scopes, old.scopes)
         if caller.key_id == key_id:
@@ -143,21 +138,6 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
         work.details["changed"] = sorted(said)
     echoed = {name: getattr(change, name) for name in KeyPolicy.__struct_fields__}
     return KeyChanged(message="Key updated", name=said.get("name", UNSET), **echoed)
-
-
-async def regenerate_key(engine: Engine, caller: Caller, key_id: str) -> RegeneratedKey:
-    """Give a key a new text; the old one stops working with the next request.
-
-    Raises:
-        NotFound: there is none with this id.
-        Conflict: the key has scopes that the caller's own key lacks.
-    """
-    text = engine.new_api_key()
-    async with engine.configuration.change(caller, "apiKey.regenerated", key_id) as work:
-        old = await _stored(work, key_id)
-        require_grantable(caller, old.scopes)
-        await work.keys.save(msgspec.structs.replace(old, **_text_of(engine, text)))
-    return RegeneratedKey(message="Key regenerated", key=text, id=key_id)
 
 
 async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
@@ -171,7 +151,7 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
         raise Conflict("An API key cannot delete itself.", code="own_key")
     async with engine.configuration.change(caller, "apiKey.deleted", key_id) as work:
         if not await work.keys.delete(key_id):
-            raise _unknown(key_id)
+            raise unknown_key(key_id)
         await work.budgets.delete("key", key_id)
         await work.rates.drop_key(key_id)
         await work.sessions.drop_key(key_id)
@@ -187,32 +167,12 @@ def _action_of(said: Mapping[str, Any]) -> str:
     return "apiKey.updated"
 
 
-async def _stored(work: Work, key_id: str) -> ApiKey:
-    row = await work.keys.get(key_id)
-    if row is None:
-        raise _unknown(key_id)
-    return row
-
-
-def _unknown(key_id: str) -> NotFound:
-    return NotFound(f"There is no key with the id '{key_id}'.")
-
-
 def _require_still_operator(key: ApiKey, now_ms: int) -> None:
     """Whoever manages with a key cannot lock themselves out with it."""
     expired = key.expires_at is not None and from_iso(key.expires_at) < now_ms
     scoped = bool(OPERATOR_SCOPES.intersection(key.scopes))
     if expired or key.is_banned or not key.is_active or not scoped:
         raise Conflict("An API key cannot take its own rights away.", code="own_key")
-
-
-def _text_of(engine: Engine, text: str) -> dict[str, Any]:
-    """What of a key's text is kept."""
-    return {
-        "key_hash": engine.admission.hash_key(text),
-        "prefix": text[:8],
-        "suffix": text[-4:],
-    }
 
 
 def _view(row: ApiKey) -> KeyView:
@@ -238,5 +198,7 @@ def _view(row: ApiKey) -> KeyView:
         max_requests_per_minute=row.max_requests_per_minute,
         access_schedule=row.access_schedule,
         ip_allowlist=row.ip_allowlist,
+        disabled_guardrails=row.disabled_guardrails,
+        previous_valid_until=None if row.previous_until_ms is None else iso(row.previous_until_ms),
         created_at=row.created_at,
     )

@@ -11,6 +11,7 @@ from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.operations.inputs import field_problem
+from omniroute.operations.sign_in import change_password
 from omniroute.routing.combo_config import read_config
 from omniroute.routing.naming.resolve import AUTO_VARIANTS
 from omniroute.routing.quotas.rules import SETTING, read_setting
@@ -24,6 +25,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "fallbackStrategy": tuple(ACCOUNT_STRATEGIES),
     "sessionAffinity": ("off", "explicit", "always"),
 }
+_PASSWORDS = ("newPassword", "currentPassword")
 _RANGES: dict[str, tuple[int, int]] = {
     "a2aTaskTtlMinutes": (1, 10_080),
     "stickyRoundRobinLimit": (0, 1_000),
@@ -33,8 +35,8 @@ _RANGES: dict[str, tuple[int, int]] = {
 
 
 async def get_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
-    """Every setting with its value in force."""
-    return dict(engine.snapshot.settings)
+    """Every setting with its value in force, and whether there is a password."""
+    return {**engine.snapshot.settings, "hasPassword": engine.snapshot.password_hash is not None}
 
 
 async def change_settings(
@@ -42,12 +44,24 @@ async def change_settings(
 ) -> dict[str, Any]:
     """Change what is named, keep the rest; a value of null restores the default.
 
+    `newPassword` beside `currentPassword` replaces the password; neither is stored.
+
     Raises:
         ValidationFailed: nothing is named, a name is unknown, or a value does not fit.
+        InvalidRequest: the present password is not given.
+        Unauthenticated: it is the wrong one.
+        RateLimited: too many wrong ones came from this address.
     """
+    passwords = {name: changes[name] for name in _PASSWORDS if name in changes}
+    changes = {name: value for name, value in changes.items() if name not in _PASSWORDS}
+    if changes:
+        require_valid_settings(changes)
+    if passwords:
+        await _change_password(engine, caller, passwords)
+        if not changes:
+            return await get_settings(engine, caller)
     if not changes:
         raise ValidationFailed([("", "at least one setting is needed")])
-    require_valid_settings(changes)
     async with engine.configuration.change(caller, "settings.updated") as work:
         for name, value in changes.items():
             if value is None:
@@ -56,6 +70,15 @@ async def change_settings(
                 await work.settings.set(name, value)
         work.details.update(changes)
     return await get_settings(engine, caller)
+
+
+async def _change_password(engine: Engine, caller: Caller, given: dict[str, Any]) -> None:
+    new, current = given.get("newPassword"), given.get("currentPassword")
+    if not isinstance(new, str):
+        raise ValidationFailed([("newPassword", "must be a text")])
+    if current is not None and not isinstance(current, str):
+        raise ValidationFailed([("currentPassword", "must be a text")])
+    await change_password(engine, caller, new, current)
 
 
 def require_valid_settings(changes: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.naming.patterns import matches
 from omniroute.routing.proxying import SILENT, Outbound, Proxying
 from omniroute.routing.shaping import Shaping, shaping_of
+from omniroute.storage.records.access import AccessRules
 from omniroute.storage.records.configuration import (
     ApiKey,
     Combo,
@@ -68,6 +69,9 @@ SETTINGS: Mapping[str, Any] = {
     "emergencyFallback": {},
     "modelFamilies": {},
     "enableSocks5Proxy": True,
+    "requireLogin": True,
+    "setupComplete": False,
+    "bruteForceProtection": True,
 }
 """Every setting with its default; stored values replace them one by one."""
 
@@ -115,6 +119,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     keeps_conversations: bool = False
     synced_prices: SyncedPrices = SyncedPrices()
     proxying: Proxying = SILENT
+    access: AccessRules = AccessRules()
+
+    @property
+    def password_hash(self) -> str | None:
+        """The hash of the dashboard's password; None while nobody has set one."""
+        return self.access.password_hash
 
     def provider_named(self, name: str) -> str | None:
         """The id of a provider or node by its prefix, alias or id; None for no such thing."""
@@ -219,6 +229,7 @@ def build_snapshot(
     stated_prices: Stated | None = None,
     synced_prices: SyncedPrices | None = None,
     outbound: Outbound | None = None,
+    access: AccessRules | None = None,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first."""
     nodes_by_id = {node.id: node for node in nodes}
@@ -245,7 +256,7 @@ def build_snapshot(
         connections=by_id,
         nodes=nodes_by_id,
         combos=named,
-        keys={key.key_hash: key for key in keys},
+        keys=_by_hash(keys),
         settings=in_force,
         aliases=aliases or {},
         mappings=tuple(row for row in mappings if row.enabled),
@@ -267,6 +278,7 @@ def build_snapshot(
         keeps_conversations=any(combo.context_cache_protection for combo in named.values()),
         synced_prices=synced_prices or SyncedPrices(),
         proxying=_proxying(outbound or Outbound(), in_force, named, providers.values()),
+        access=access or AccessRules(),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 
@@ -284,7 +296,7 @@ def revised(
         connections=snapshot.connections.values(),
         nodes=snapshot.nodes.values(),
         combos=combos,
-        keys=snapshot.keys.values(),
+        keys={key.id: key for key in snapshot.keys.values()}.values(),
         settings=settings,
         aliases=snapshot.aliases,
         mappings=snapshot.mappings,
@@ -295,6 +307,7 @@ def revised(
         stated_prices=stated_prices,
         synced_prices=snapshot.synced_prices,
         outbound=snapshot.proxying.outbound,
+        access=snapshot.access,
     )
     return replace(made, budgets=snapshot.budgets)
 
@@ -307,6 +320,16 @@ def _proxying(
 ) -> Proxying:
     allowed = replace(outbound, socks5=outbound.socks5 and settings["enableSocks5Proxy"])
     return Proxying(allowed, combos, [one.id for one in providers if one.probe_port is not None])
+
+
+def _by_hash(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
+    """Keys by the hashes of their texts; that of the time before a rotation still finds its key."""
+    found: dict[str, ApiKey] = {}
+    for key in keys:
+        if key.previous_key_hash is not None:
+            found[key.previous_key_hash] = key
+        found[key.key_hash] = key
+    return found
 
 
 def _listing(accounts: Mapping[str, Sequence[Connection]]) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omniroute.errors import StorageUnavailable
+from omniroute.storage.access import AccessRepository, LockoutRepository
 from omniroute.storage.affinity import AffinityRepository
 from omniroute.storage.audit import AuditRepository
 from omniroute.storage.audit_log import AuditLogRepository
@@ -59,7 +60,9 @@ class Work:
         self.connections = ConnectionRepository(connection, box)
         self.nodes = NodeRepository(connection)
         self.combos = ComboRepository(connection)
-        self.keys = KeyRepository(connection)
+        self.keys = KeyRepository(connection, box)
+        self.access = AccessRepository(connection)
+        self.lockouts = LockoutRepository(connection)
         self.settings = SettingsRepository(connection)
         self.model_names = ModelNameRepository(connection)
         self.mappings = MappingRepository(connection)

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ApiKey
+from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import upsert
 from omniroute.storage.tables import api_keys as table
 
 log = logging.getLogger(__name__)
 
-_LISTS = ("scopes", "allowed_models", "allowed_connections", "ip_allowlist")
+_LISTS = ("scopes", "allowed_models", "allowed_connections", "ip_allowlist", "disabled_guardrails")
 _LATER = {"auto_resolve": False, "max_sessions": 0}
 """Columns that rows of earlier versions have no value in."""
 
@@ -22,8 +23,9 @@ _LATER = {"auto_resolve": False, "max_sessions": 0}
 class KeyRepository:
     """Gateway keys, oldest first."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
         self._connection = connection
+        self._box = box
 
     async def list(self, limit: int | None = None, offset: int = 0) -> tuple[ApiKey, ...]:
         """A page of keys; without a limit, all from `offset` on."""
@@ -54,6 +56,18 @@ class KeyRepository:
         with translated("This key is stored already."):
             await upsert(self._connection, table, row)
 
+    async def seal(self, id: str, text: str | None) -> None:  # noqa: A002
+        """Keep the text of a key, encrypted, so that it can be revealed; None forgets it."""
+        sealed = None if text is None else self._box.seal(text, _place(id))
+        await self._connection.execute(
+            update(table).where(table.c.id == id).values(sealed_key=sealed)
+        )
+
+    async def reveal(self, id: str) -> str | None:  # noqa: A002
+        """The text of a key; None where it was not kept or cannot be opened."""
+        sealed = await self._connection.scalar(select(table.c.sealed_key).where(table.c.id == id))
+        return None if sealed is None else self._box.open(sealed, _place(id))
+
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the key; False when there was none."""
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
@@ -66,10 +80,15 @@ class KeyRepository:
         )
 
 
+def _place(id_: str) -> str:
+    return f"{table.name}:{id_}:sealed_key"
+
+
 def _record(columns: RowMapping) -> ApiKey:
     row: dict[str, Any] = {str(name): value for name, value in columns.items()}
     row["prefix"] = row.pop("key_prefix")
     row["suffix"] = row.pop("key_suffix")
+    row.pop("sealed_key")
     for name in _LISTS:
         stored = row[name]
         row[name] = tuple(stored) if isinstance(stored, list) else ()

@@ -1,6 +1,7 @@
 """The secrets a data directory is born with: generated on first start, private, then kept."""
 
 import hashlib
+import hmac
 import os
 import secrets
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ class Secrets(Struct, frozen=True, kw_only=True):
 
     `machine_id` is 16 hex digits, not a secret: it is part of every gateway key.
     """
+
+    installation_id: str
 
     storage_key: str
     previous_storage_key: str | None = None
@@ -42,6 +45,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
             salt = environ.get("MACHINE_ID_SALT", "endpoint-proxy-salt")
             installation_id = _read_or_create(folder / "installation-id")
             return cls(
+                installation_id=installation_id,
                 storage_key=_variable(environ, "STORAGE_ENCRYPTION_KEY")
                 or _read_or_create(folder / "storage-key"),
                 previous_storage_key=_variable(environ, "STORAGE_ENCRYPTION_KEY_PREVIOUS"),
@@ -56,6 +60,14 @@ class Secrets(Struct, frozen=True, kw_only=True):
                 "The secrets in the data directory cannot be read or created; check that the"
                 " directory is writable and has space left."
             ) from error
+
+    def cli_token(self, salt: str) -> str:
+        """What the command line shows the gateway on the same machine: 64 hex digits.
+
+        Made with the private id of the installation, not with the machine id of the spec: that
+        one is part of every gateway key, and whoever has a key could make the token.
+        """
+        return hmac.digest(self.installation_id.encode(), salt.encode(), "sha256").hex()
 
     def box(self) -> SecretBox:
         """The box for stored credentials. Takes some 50 ms where a key is a passphrase."""

@@ -183,6 +183,10 @@ api_keys = Table(
     Column("max_requests_per_day", BigInteger),
     Column("max_requests_per_minute", BigInteger),
     Column("ip_allowlist", JsonText),
+    Column("previous_key_hash", AnyText),
+    Column("previous_until_ms", BigInteger),
+    Column("sealed_key", AnyText),  # ciphertext, where keys may be revealed
+    Column("disabled_guardrails", JsonText),
 )
 
 usage_history = Table(
@@ -589,4 +593,13 @@ proxy_logs = Table(
     Column("connection_id", AnyText),
     Column("combo_id", AnyText),
     Column("account", AnyText),
+)
+
+# Who failed to sign in, and how often of late.
+lockouts = Table(
+    "lockouts",
+    metadata,
+    Column("identifier", AnyText, primary_key=True),
+    Column("attempts", JsonText),  # epoch milliseconds
+    Column("locked_until_ms", BigInteger, nullable=False, index=True),
 )

@@ -6,15 +6,11 @@ import pytest
 from tests.support.builders import snapshot
 
 from omniroute.errors import Forbidden, InvalidRequest, Unauthenticated
-from omniroute.http.access import (
-    Access,
-    RouteClass,
-    client_address,
-    is_loopback,
-    presented_key,
-    route_class,
-)
+from omniroute.http.access import Access
+from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.paths import canonical_path
+from omniroute.http.peers import client_address, is_loopback, presented_key
+from omniroute.http.route_classes import RouteClass, route_class
 from omniroute.pipeline.callers.admission import Admission
 from omniroute.storage.records.configuration import ApiKey
 
@@ -57,12 +53,16 @@ def test_aliases_are_one_path(written: str, handled: str) -> None:
     assert canonical_path(written, {}) == handled
 
 
+SESSIONS = BrowserSessions("s" * 32, lambda: 1_800_000_000_000)
+
+
 def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
     """A request as the application sees it."""
     named = {"host": "localhost:20128", **{k.replace("_", "-"): v for k, v in headers.items()}}
     return {
         "client": (peer, 50_000),
         "path": "/v1/models",
+        "method": "GET",
         "state": {"request_id": "request-1"},
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
@@ -122,7 +122,7 @@ def access(*, require_key: bool = False, env_key: str | None = None) -> Access:
         env_key=env_key,
         require_key=require_key,
     )
-    return Access(admission, may_read=lambda origin: origin == "https://mine.example")
+    return Access(admission, SESSIONS, may_read=lambda origin: origin == "https://mine.example")
 
 
 def bearer(name: str) -> dict[str, str]:
@@ -237,7 +237,7 @@ def test_a_trusted_network_may_be_written_by_any_address_of_it() -> None:
 
 def test_a_trusted_network_that_is_none_stops_the_start() -> None:
     with pytest.raises(InvalidRequest, match="'nonsense' is not a network"):
-        Access(access().admission, trusted_local=("10.0.0.0/8", "nonsense"))
+        Access(access().admission, SESSIONS, trusted_local=("10.0.0.0/8", "nonsense"))
 
 
 HERE, THERE = "127.0.0.1", "192.0.2.8"
@@ -280,4 +280,4 @@ def test_whose_word_counts_about_addresses(
 def test_proxies_are_networks() -> None:
     admission = Admission(lambda text: text, lambda: 0, None, require_key=False)
     with pytest.raises(InvalidRequest, match="OMNIROUTE_TRUSTED_PROXIES"):
-        Access(admission, proxies=("10.0.0.0/8", "home"))
+        Access(admission, SESSIONS, proxies=("10.0.0.0/8", "home"))

@@ -9,8 +9,10 @@ from litestar import Litestar
 from litestar.types.internal_types import PathParameterDefinition
 from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
 
-from omniroute.http.access import Access, RouteClass, route_class
+from omniroute.http.access import Access
 from omniroute.http.app import build_http
+from omniroute.http.browser_sessions import BrowserSessions
+from omniroute.http.route_classes import RouteClass, route_class
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +34,11 @@ def routes(app: Litestar) -> list[Route]:
 
 
 def app_of(site: Site) -> Litestar:
-    return build_http(site.engine, Access(site.engine.admission), None)
+    return build_http(
+        site.engine,
+        Access(site.engine.admission, BrowserSessions("s" * 32, site.engine.now_ms)),
+        None,
+    )
 
 
 async def ask(client: httpx.AsyncClient, route: Route, **more: Any) -> httpx.Response:
@@ -42,7 +48,7 @@ async def ask(client: httpx.AsyncClient, route: Route, **more: Any) -> httpx.Res
 
 async def test_every_route_is_in_a_class_and_answers_whoever_may_ask(site: OpenSite) -> None:
     seen: set[RouteClass] = set()
-    async with site() as gateway, gateway.as_peer() as client:
+    async with site(ALLOW_API_KEY_REVEAL="true") as gateway, gateway.as_peer() as client:
         for method, path in routes(app_of(gateway)):
             response = await client.request(method, path, content=b"{}")
             expected = route_class(path, method)

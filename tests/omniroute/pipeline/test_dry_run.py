@@ -188,7 +188,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         now_ms=made.pipeline.now_ms,
         new_id=absent,
         new_api_key=absent,
-        machine_id="",
+        installation=absent,
         started_at_ms=0,
     )
     query = SimulateQuery(model=model, prompt_token_estimate=10)

@@ -54,6 +54,7 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
     }
     loaded = Secrets.load_or_create(tmp_path, given)
     assert loaded == Secrets(
+        installation_id=made.installation_id,
         storage_key="a passphrase",
         previous_storage_key=made.storage_key,
         api_key_secret="b",

@@ -79,11 +79,17 @@ class Admission:
         if self.env_key is not None and digest == self.hash_key(self.env_key):
             return _env_caller(door)
         record = snapshot.keys.get(digest)
-        if record is None:
+        if record is None or not self._counts(record, digest):
             return None
         require_usable(record, self.now_ms(), address)
         self.used(record.id)
         return self._recorded(record, door)
+
+    def _counts(self, record: ApiKey, digest: str) -> bool:
+        """Whether a text of a key still counts: that before a rotation does for a while."""
+        if digest == record.key_hash:
+            return True
+        return record.previous_until_ms is not None and self.now_ms() < record.previous_until_ms
 
     def owner(self, snapshot: Snapshot, door: Door, owner: str) -> Caller:
         """The caller whose records carry this name, for work that goes on without them.

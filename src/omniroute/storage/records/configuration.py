@@ -149,7 +149,8 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
     `rate_limits` None leaves it to `max_requests_per_day` and `max_requests_per_minute`, or to
     what keys without limits have. `max_sessions` 0 is any number. `ip_allowlist` are addresses
-    and networks; empty lists allow everything.
+    and networks; empty lists allow everything. After a rotation `previous_key_hash` counts as
+    well, until `previous_until_ms` (epoch ms).
     """
 
     id: str
@@ -174,6 +175,9 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     max_requests_per_day: int | None = None
     max_requests_per_minute: int | None = None
     ip_allowlist: tuple[str, ...] = ()
+    disabled_guardrails: tuple[str, ...] = ()
+    previous_key_hash: str | None = None
+    previous_until_ms: int | None = None
     created_at: str = ""
 
 
