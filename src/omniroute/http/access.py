@@ -102,7 +102,7 @@ class Access:
                 "This API key may not manage the gateway; it needs the scope 'manage'.",
                 code="AUTH_001",
             )
-        raise Unauthenticated(_who_may(snapshot), code="AUTH_001")
+        raise Unauthenticated(_who_may(snapshot, local=local), code="AUTH_001")
 
     def _managing(self, scope: Scope, snapshot: Snapshot, key: str) -> Caller | None:
         try:
@@ -168,7 +168,13 @@ def login_required(snapshot: Snapshot, *, local: bool) -> bool:
     return bool(snapshot.settings["setupComplete"]) or not local
 
 
-def _who_may(snapshot: Snapshot) -> str:
+def _who_may(snapshot: Snapshot, *, local: bool) -> str:
+    if snapshot.password_hash is None and local:
+        return (
+            "This needs somebody who has signed in, or an API key with the scope 'manage'. Nobody "
+            "has set a password yet: PUT /api/settings/require-login with one, then "
+            "POST /api/auth/login."
+        )
     if snapshot.password_hash is None:
         return (
             "Managing the gateway from another machine needs an API key with the scope 'manage'. "

@@ -14,6 +14,9 @@ from omniroute_app.asgi import build_gateway
 from omniroute_app.settings import load_settings
 from omniroute_app.wiring import open_engine
 
+BOSS = "key-of-the-environment"
+"""For routes that this machine alone may not use: `OMNIROUTE_API_KEY` of a gateway."""
+
 HERE = ("127.0.0.1", 50_000)
 ELSEWHERE = ("192.0.2.7", 50_000)
 
@@ -27,9 +30,11 @@ class Site:
         self.engine = engine
         self._transports = transports
 
-    def as_peer(self, peer: tuple[str, int] = HERE) -> httpx.AsyncClient:
+    def as_peer(self, peer: tuple[str, int] = HERE, *, key: str | None = None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=self._transports(peer), base_url="http://localhost:20128"
+            transport=self._transports(peer),
+            base_url="http://localhost:20128",
+            headers={"authorization": f"Bearer {key}"} if key else {},
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.omniroute.http.conftest import ELSEWHERE, OpenSite
+from tests.omniroute.http.conftest import BOSS, ELSEWHERE, OpenSite
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def names(client: httpx.AsyncClient) -> list[str]:
 
 
 async def test_a_backup_brings_back_what_was_there(site: OpenSite) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         made = (await client.put("/api/db-backups")).json()
         listed = (await client.get("/api/db-backups")).json()["backups"]
@@ -89,7 +89,7 @@ BAD_IDS = {
 
 
 async def test_what_cannot_be_restored_changes_nothing(site: OpenSite, tmp_path: Path) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         made = (await client.put("/api/db-backups")).json()["filename"]
         folder = tmp_path / "db_backups"
@@ -169,7 +169,7 @@ async def test_what_cannot_be_imported_is_refused_and_changes_nothing(
     site: OpenSite, tmp_path: Path
 ) -> None:
     said = {}
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         exported = (await client.get("/api/db-backups/export")).content
         for name, (spoil, _) in REFUSED.items():
@@ -193,7 +193,7 @@ async def test_what_cannot_be_imported_is_refused_and_changes_nothing(
 async def test_what_is_sent_wrongly_is_refused(
     site: OpenSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         post = client.post
         path = "/api/db-backups/import"
         answers = [
@@ -217,7 +217,7 @@ async def test_what_is_sent_wrongly_is_refused(
 
 @pytest.mark.parametrize("form", [True, False], ids=["form", "body"])
 async def test_an_export_can_be_imported(site: OpenSite, form: bool) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         exported = await client.get("/api/db-backups/export")
         (combo,) = (await client.get("/api/combos")).json()["combos"]
@@ -251,13 +251,13 @@ async def test_an_export_can_be_imported(site: OpenSite, form: bool) -> None:
 async def test_a_file_from_elsewhere_is_loaded_with_a_warning(
     site: OpenSite, tmp_path: Path
 ) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         await client.post("/api/keys", json={"name": "k"})
         exported = (await client.get("/api/db-backups/export")).content
         made = (await client.put("/api/db-backups")).json()["filename"]
     other = {"STORAGE_ENCRYPTION_KEY": "another", "API_KEY_SECRET": "another"}
-    async with site(**other) as opened, opened.as_peer() as client:
+    async with site(**other, OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         (row,) = [
             row
             for row in (await client.get("/api/db-backups")).json()["backups"]
@@ -270,7 +270,7 @@ async def test_a_file_from_elsewhere_is_loaded_with_a_warning(
 
 
 async def test_everything_in_one_archive(site: OpenSite) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await configured(client)
         await client.post("/v1/chat/completions", json=ASKED)
         answer = await client.get("/api/db-backups/exportAll")
@@ -293,7 +293,7 @@ async def test_everything_in_one_archive(site: OpenSite) -> None:
 
 
 async def test_old_backups_go(site: OpenSite) -> None:
-    async with site(DB_BACKUP_MAX_FILES="3") as opened, opened.as_peer() as client:
+    async with site(DB_BACKUP_MAX_FILES="3") as opened, opened.as_peer(key=BOSS) as client:
         for _ in range(5):
             await client.put("/api/db-backups")
         kept = await ids(client, "manual")
@@ -314,13 +314,16 @@ async def test_old_backups_go(site: OpenSite) -> None:
 
 
 async def test_a_change_makes_a_backup_first_but_one_an_hour(site: OpenSite) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await client.post("/api/combos", json=COMBO)
         first = await ids(client, "pre-write")  # there was nothing to lose
         for name in "abc":
             await client.post("/api/combos", json={**COMBO, "name": name})
         then = await ids(client, "pre-write")
-    async with site(DISABLE_SQLITE_AUTO_BACKUP="true") as opened, opened.as_peer() as client:
+    async with (
+        site(DISABLE_SQLITE_AUTO_BACKUP="true") as opened,
+        opened.as_peer(key=BOSS) as client,
+    ):
         (only,) = opened.engine.backups.folder.all()
         only.path.unlink()
         await client.post("/api/combos", json={**COMBO, "name": "d"})
@@ -341,5 +344,5 @@ async def test_a_change_makes_a_backup_first_but_one_an_hour(site: OpenSite) -> 
     ],
 )
 async def test_strangers_may_not(site: OpenSite, method: str, path: str) -> None:
-    async with site() as opened, opened.as_peer(ELSEWHERE) as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(ELSEWHERE) as client:
         assert (await client.request(method, path)).status_code == 401

@@ -12,7 +12,7 @@ from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
 from omniroute.http.access import Access
 from omniroute.http.app import build_http
 from omniroute.http.browser_sessions import BrowserSessions
-from omniroute.http.route_classes import RouteClass, route_class
+from omniroute.http.route_classes import RouteClass, route_class, rule_for
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +54,9 @@ async def test_every_route_is_in_a_class_and_answers_whoever_may_ask(site: OpenS
             expected = route_class(path, method)
             seen.add(expected)
             assert response.headers["x-omniroute-route-class"] == expected, path
+            if rule_for(path, method).tier == "always_protected":
+                assert response.status_code == 401, (method, path)
+                continue
             assert response.status_code not in (401, 403, 405, 500), (method, path, response.text)
     assert seen == {"PUBLIC", "CLIENT_API", "MANAGEMENT"}
 
