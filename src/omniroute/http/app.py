@@ -260,11 +260,10 @@ def _validation(error: ValidationException) -> OmniRouteError:
     for entry in error.extra if isinstance(error.extra, list) else []:
         if isinstance(entry, dict):
             message = str(entry.get("message", "")).replace("`", "'")
+            field = str(entry.get("key", ""))
             unknown = _UNKNOWN_FIELD.search(message)
             if unknown is not None:
                 problems.append((unknown["name"], "is not known here"))
             else:
-                problems.append((str(entry.get("key", "")), message))
-            field = str(entry.get("key", ""))
-            problems.append(("" if field == _WHOLE_BODY else field, message))
+                problems.append(("" if field == _WHOLE_BODY else field, message))
     return ValidationFailed(problems or [("", error.detail)])

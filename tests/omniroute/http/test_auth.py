@@ -308,7 +308,7 @@ async def test_addresses_can_be_refused(site: OpenSite) -> None:
 
 BAD_FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, ""),
-    "an unknown field": ({"enable": True}, ""),
+    "an unknown field": ({"enable": True}, "enable"),
     "a name": ({"addBlacklist": "evil.example"}, "addBlacklist"),
     "half an octet": ({"addBlacklist": "10.1*"}, "addBlacklist"),
     "a star in between": ({"whitelist": ["10.*.1.1"]}, "whitelist.0"),
