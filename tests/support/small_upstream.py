@@ -10,9 +10,11 @@ from typing import Any
 
 @dataclass
 class SmallUpstream:
-    """What it was asked: paths with the credentials that came with them."""
+    """What it was asked: paths with the credentials that came with them, over how many
+    `connections`."""
 
     port: int = 0
+    connections: int = 0
     asked: list[tuple[str, str]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -26,6 +28,7 @@ class SmallUpstream:
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
+        self.connections += 1
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()

@@ -95,7 +95,7 @@ async def quota_url(site: Site, client: httpx.AsyncClient, url: str) -> str:
     provider = snapshot.providers["openai"]
     asking = Asking(chat.gate, chat.demo, chat.credentials, chat.allow_private)
     try:
-        await ask_quota(asking, provider, account, "demo", 0)  # type: ignore[arg-type]
+        await ask_quota(asking, provider, account, "omniroute", 0)
     except OmniRouteError as error:
         return str(error)
     return "it was asked"

@@ -5,10 +5,16 @@ from typing import Any
 
 import anyio
 import httpx
+import msgspec
 import pytest
 from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
 from tests.support.proxies import TestProxy, running
 from tests.support.small_upstream import SmallUpstream, small_upstream
+
+from omniroute.chat import ChatRequest, Image, Message
+from omniroute.errors import InvalidRequest, UpstreamFailed
+from omniroute.pipeline.accounts.quota_question import ask
+from omniroute.pipeline.inlining import inlined
 
 pytestmark = pytest.mark.anyio
 
@@ -340,11 +346,28 @@ async def test_chats_streams_and_lists_of_an_account_go_through_its_proxy(
         assert "[DONE]" in streamed.text
         listed = await client.get(f"/api/providers/{connection}/models?refresh=true")
         assert listed.json()["source"] == "api"
+        tested = await client.post(f"/api/providers/{connection}/test", json={})
+        assert tested.json()["valid"] is True
+        snapshot = gateway.engine.snapshot
+        seen = msgspec.structs.replace(
+            snapshot.connections[connection], options={"quotaUrl": f"{upstream.url}/left"}
+        )
+        provider = snapshot.providers[seen.provider]
+        with pytest.raises(UpstreamFailed):  # it says something else than what is left
+            await ask(gateway.engine.quota_desk.through, provider, seen, "omniroute", 0)
+        pictured = Image(media_type="image/png", url="http://203.0.113.1/x.png")
+        asked = ChatRequest("m", (Message("user", (pictured,)),))
+        route = snapshot.proxying.route(seen)
+        with pytest.raises(InvalidRequest, match="refused"):  # judged before the proxy hears of it
+            await inlined(asked, gateway.engine.chat.gate, route.to)
         assert [path for path, _ in upstream.asked] == [
             "/v1/chat/completions",
             "/v1/chat/completions",
             "/v1/models",
+            "/v1/models",
+            "/v1/left",
         ]
+        assert upstream.connections == len(proxy.asked) > 0
         assert set(proxy.asked) == {f"127.0.0.1:{upstream.port}"}
         via = [row["proxy"] for row in await trace(client, whole)]
         assert via == [f"{kind}://127.0.0.1:{proxy.port}"]

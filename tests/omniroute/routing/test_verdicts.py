@@ -158,6 +158,26 @@ EXAMPLES = {
     ),
     "nobody there": (Failure(cause="connect", status=502), "unreachable", "next-account"),
     "no headers in time": (Failure(cause="timeout", status=504), "unreachable", "next-account"),
+    "no talking to the proxy": (
+        Failure(cause="proxy_connect", status=503),
+        "proxy_unreachable",
+        "next-account",
+    ),
+    "other credentials for the proxy": (
+        Failure(cause="proxy_auth", status=502),
+        "proxy_auth_failed",
+        "next-account",
+    ),
+    "a proxy that will not": (
+        Failure(cause="proxy_refused", status=502),
+        "proxy_refused",
+        "next-account",
+    ),
+    "a proxy that may not be used": (
+        Failure(cause="proxy_off", status=502),
+        "proxy_unusable",
+        "next-account",
+    ),
     "an address we do not call": (
         Failure(cause="refused", status=502),
         "address_refused",

@@ -162,6 +162,18 @@ async def test_what_a_name_resolves_to_is_judged_not_the_name(addresses: tuple[s
     assert server.connections == 0
 
 
+async def test_an_answer_that_changes_later_is_judged_again() -> None:
+    """Each connection is judged by the address it is made to, not by what was seen before."""
+    names = Names("127.0.0.1")
+    async with peer(says(OK)) as first, peer(says(OK)) as second, opened(names) as gate:
+        response = await gate.send(ask(f"http://api.example.com:{first.port}/"))
+        assert await response.read() == b"ok"
+        names._addresses = ("169.254.169.254",)
+        with pytest.raises(TransportFailed) as failed:
+            await gate.send(ask(f"http://api.example.com:{second.port}/"))
+    assert (failed.value.kind, second.connections) == ("refused", 0)
+
+
 async def test_metadata_is_refused_even_where_private_addresses_are_not() -> None:
     async with opened() as gate:
         with pytest.raises(TransportFailed) as failed:
