@@ -126,6 +126,16 @@ class Proxying:
         self._is_silent = nothing and outbound.environment.is_silent
         self._routes: dict[tuple[str | None, str | None, str | None], Route] = {}
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the ways are the same, however many of them were asked for so far."""
+        return isinstance(other, Proxying) and self._given == other._given
+
+    __hash__ = None  # type: ignore[assignment]  # like the snapshot it belongs to
+
+    @property
+    def _given(self) -> tuple[object, ...]:
+        return self.outbound, self._combos, self._at_home
+
     def route(self, account: Connection, combo: str | None = None) -> Route:
         """The way out for an account, in a combo or by itself."""
         if self._is_silent:
