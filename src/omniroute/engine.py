@@ -1,9 +1,11 @@
 """The engine: the collaborators every operation stands on, and the configuration they read."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,6 +28,7 @@ from omniroute.routing.resilience.health import Health
 from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
 from omniroute.storage.backups.store import Backups
+from omniroute.storage.configured import Configured, read_again, read_all
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
@@ -71,6 +74,14 @@ def audit_entry(
     )
 
 
+def _size(stored: Configured) -> int:
+    return len(stored.connections) + len(stored.nodes) + len(stored.combos)
+
+
+MANY = 1_000
+"""Accounts, nodes and combos together from which on a snapshot is built beside the event loop."""
+
+
 class Configuration:
     """Holds the current snapshot and is the only way to change what is in it.
 
@@ -103,6 +114,7 @@ class Configuration:
         self._lock = asyncio.Lock()
         self.found = tuple(found)
         self._snapshot: Snapshot | None = None
+        self._configured: Configured | None = None
         self._synced = SyncedPrices()
         self._watchers: list[Callable[[Snapshot], None]] = []
 
@@ -120,39 +132,53 @@ class Configuration:
     async def load(self) -> None:
         """Read everything from storage and swap it in whole."""
         async with self._database.reading() as work:
-            self._synced = await work.synced_prices.read(self._synced)
-            self._snapshot = await self._read(work, self._synced)
-        for seen in self._watchers:
-            seen(self._snapshot)
+            first = self._configured is None
+            stored = await read_all(work)
+            await self._take_over(work, stored)
+        if first and _size(stored) >= MANY:
+            # What is there for good need not be looked at by every full collection, which would
+            # hold requests up for as long as there are rows.
+            gc.freeze()
 
-    async def _read(self, work: Work, synced: SyncedPrices) -> Snapshot:
-        stored = await work.connections.list()
-        taken = {(row.provider, row.api_key) for row in stored}
+    async def _take_over(self, work: Work, configured: Configured) -> None:
+        self._synced = await work.synced_prices.read(self._synced)
+        built = await self._built(configured, self._synced)
+        self._configured, self._snapshot = configured, built
+        for seen in self._watchers:
+            seen(built)
+
+    async def _built(self, stored: Configured, synced: SyncedPrices) -> Snapshot:
+        """The snapshot of what is stored and found. A large one is built in a thread of its own:
+        requests go on meanwhile."""
+        taken = {(row.provider, row.api_key) for row in stored.connections.values()}
         fresh = [row for row in self.found if (row.provider, row.api_key) not in taken]
-        return build_snapshot(
-            version=await work.settings.version(),
-            connections=[*stored, *fresh],
-            nodes=await work.nodes.list(),
-            combos=await work.combos.list(),
-            keys=await work.keys.list(),
-            settings=await work.settings.all(),
-            aliases=await work.model_names.aliases(),
-            mappings=await work.mappings.list(),
-            custom_models=await work.model_names.custom_models(),
-            compat=await work.model_names.compat(),
-            budgets=await work.budgets.list(),
-            stated_prices=await work.prices.stated(),
+        build = partial(
+            build_snapshot,
+            version=stored.version,
+            connections=[*stored.connections.values(), *fresh],
+            nodes=stored.nodes.values(),
+            combos=stored.combos.values(),
+            keys=stored.keys.values(),
+            settings=stored.settings,
+            aliases=stored.aliases,
+            mappings=stored.mappings.values(),
+            custom_models=stored.custom_models,
+            compat=stored.compat,
+            budgets=stored.budgets,
+            stated_prices=stored.stated_prices,
             synced_prices=synced,
-            access=await work.access.rules(),
+            access=stored.access,
             spellings=self.spellings,
             fitness=self._fitness,
             outbound=replace(
                 self._outbound,
-                proxies=await work.proxies.list(),
-                assignments=await work.proxies.assignments(),
-                layers=await work.layered_proxies.all(),
+                proxies=stored.proxies,
+                assignments=stored.assignments,
+                layers=stored.layers,
             ),
+            last=self._snapshot,
         )
+        return build() if _size(stored) < MANY else await asyncio.to_thread(build)
 
     async def require_readable(self, work: Work) -> None:
         """Try to read everything within a transaction that may still be taken back.
@@ -161,7 +187,8 @@ class Configuration:
             InvalidRequest: something in it makes no sense to this version.
         """
         try:
-            await self._read(work, await work.synced_prices.read(SyncedPrices()))
+            synced = await work.synced_prices.read(SyncedPrices())
+            await self._built(await read_all(work), synced)
         except (AttributeError, LookupError, TypeError, ValueError, MsgspecError) as error:
             raise InvalidRequest(
                 "The configuration in the file cannot be read by this version."
@@ -241,7 +268,12 @@ class Configuration:
             async with self._database.work() as work:
                 yield work
                 await work.settings.bump()
-            await self.load()
+            if self._configured is None:
+                await self.load()
+                return
+            async with self._database.reading() as reading:
+                again = await read_again(reading, self._configured, work.changes)
+                await self._take_over(reading, again)
 
 
 @dataclass(frozen=True, slots=True)

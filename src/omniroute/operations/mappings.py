@@ -57,9 +57,9 @@ async def list_mappings(
     """A page of mappings in the order in which they are tried, and how many there are."""
     combos = engine.snapshot.combos_by_id
     async with engine.database.reading() as work:
-        rows = await work.mappings.list()
-    stop = None if limit is None else offset + limit
-    return [_shown(row, combos.get(row.combo_id)) for row in rows[offset:stop]], len(rows)
+        rows = await work.mappings.list(limit, offset)
+        total = await work.mappings.count()
+    return [_shown(row, combos.get(row.combo_id)) for row in rows], total
 
 
 async def get_mapping(engine: Engine, caller: Caller, mapping_id: str) -> MappingView:

@@ -195,9 +195,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     def default_model(self, account: Connection) -> str | None:
         """What `auto` asks this account for."""
-        discovered = self.models(account)
         return (
-            account.default_model or default_model(account.provider) or next(iter(discovered), None)
+            account.default_model
+            or default_model(account.provider)
+            or next(iter(self.models(account)), None)
         )
 
     def models(self, account: Connection) -> tuple[str, ...]:
@@ -230,11 +231,17 @@ def build_snapshot(
     synced_prices: SyncedPrices | None = None,
     outbound: Outbound | None = None,
     access: AccessRules | None = None,
+    last: Snapshot | None = None,
 ) -> Snapshot:
-    """Index stored configuration for lookups. Connections come ordered, best first."""
+    """Index stored configuration for lookups. Connections come ordered, best first.
+
+    Args:
+        last: the snapshot before this one; what was worked out for rows that are the very same
+            is taken from it.
+    """
     nodes_by_id = {node.id: node for node in nodes}
     providers = dict(PROVIDERS)
-    providers.update({node.id: as_provider(node) for node in nodes_by_id.values()})
+    providers.update(_providers(nodes_by_id, last))
     prefixes = {name: row.id for name, row in PREFIXES.items()}
     prefixes.update({node.prefix: node.id for node in nodes_by_id.values()})
     by_id = {connection.id: connection for connection in connections}
@@ -264,7 +271,7 @@ def build_snapshot(
         compat={(row.provider, row.id): row for row in compat},
         spellings=spellings,
         combos_by_id={combo.id: combo for combo in named.values()},
-        combo_configs={name: effective(in_force, None, combo) for name, combo in named.items()},
+        combo_configs=_combo_configs(named, in_force, last),
         listing=_listing(accounts),
         catalogued=frozenset(
             provider
@@ -281,6 +288,28 @@ def build_snapshot(
         access=access or AccessRules(),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
+
+
+def _providers(nodes: Mapping[str, ProviderNode], last: Snapshot | None) -> dict[str, Provider]:
+    old = {} if last is None else last.nodes
+    return {
+        name: last.providers[name]
+        if last is not None and old.get(name) is node
+        else as_provider(node)
+        for name, node in nodes.items()
+    }
+
+
+def _combo_configs(
+    combos: Mapping[str, Combo], settings: Mapping[str, Any], last: Snapshot | None
+) -> dict[str, ComboConfig]:
+    same = last if last is not None and last.settings == settings else None
+    return {
+        name: same.combo_configs[name]
+        if same is not None and same.combos.get(name) is combo
+        else effective(settings, None, combo)
+        for name, combo in combos.items()
+    }
 
 
 def revised(

@@ -1,6 +1,7 @@
 """Combos in SQL: columns for what the reference layout names, JSON for the rest."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import Combo, Step
-from omniroute.storage.statements import upsert
+from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import combos as table
 from omniroute.storage.tables import proxy_assignments as proxied
 
@@ -39,9 +40,13 @@ class ComboRepository:
 
     async def list(self) -> tuple[Combo, ...]:
         """All combos, by sort order."""
-        rows = await self._connection.execute(
-            select(table).order_by(table.c.sort_order, table.c.name)
-        )
+        ordered = select(table).order_by(table.c.sort_order, table.c.name)
+        parts = rows_of(self._connection, ordered)
+        return tuple([_record(row) async for part in parts for row in part])
+
+    async def some(self, ids: Collection[str]) -> tuple[Combo, ...]:
+        """Those combos of these ids that exist, in no order."""
+        rows = await self._connection.execute(select(table).where(table.c.id.in_(ids)))
         return tuple(_record(row) for row in rows.mappings())
 
     async def get(self, id: str) -> Combo | None:  # noqa: A002

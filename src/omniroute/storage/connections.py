@@ -1,6 +1,6 @@
 """Provider accounts in SQL. Credentials are sealed on the way in and opened on the way out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import Connection
 from omniroute.storage.secret_box import SecretBox
-from omniroute.storage.statements import upsert
+from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import provider_connections as table
 from omniroute.storage.tables import proxy_assignments as proxied
 from omniroute.storage.tables import quota_snapshots as quotas
@@ -42,7 +42,12 @@ class ConnectionRepository:
         ordered = select(table).order_by(
             table.c.provider, table.c.priority, table.c.updated_at.desc(), table.c.id
         )
-        rows = await self._connection.execute(ordered)
+        parts = rows_of(self._connection, ordered)
+        return tuple([self._record(row) async for part in parts for row in part])
+
+    async def some(self, ids: Collection[str]) -> tuple[Connection, ...]:
+        """Those accounts of these ids that exist, in no order."""
+        rows = await self._connection.execute(select(table).where(table.c.id.in_(ids)))
         return tuple(self._record(row) for row in rows.mappings())
 
     async def get(self, id: str) -> Connection | None:  # noqa: A002

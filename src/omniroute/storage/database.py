@@ -17,6 +17,7 @@ from omniroute.storage.audit import AuditRepository
 from omniroute.storage.audit_log import AuditLogRepository
 from omniroute.storage.budgets import BudgetRepository, LeaseRepository
 from omniroute.storage.call_logs import CallLogRepository
+from omniroute.storage.changes import Changes
 from omniroute.storage.combos import ComboRepository
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
@@ -57,6 +58,7 @@ class Work:
 
     def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
         self.details: dict[str, Any] = {}
+        self.changes = Changes()
         self.connections = ConnectionRepository(connection, box)
         self.nodes = NodeRepository(connection)
         self.combos = ComboRepository(connection)
@@ -208,7 +210,12 @@ class Database:
                 await stack.enter_async_context(self._turn)
             stack.enter_context(translated())
             connection = await stack.enter_async_context(self._writer.begin())
-            yield Work(connection, self._box)
+            work = Work(connection, self._box)
+            work.changes.listen(connection)
+            try:
+                yield work
+            finally:
+                work.changes.hush(connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Work]:

@@ -1,6 +1,7 @@
 """Gateway keys in SQL: their keyed hash and their policy, never their text."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ApiKey
 from omniroute.storage.secret_box import SecretBox
-from omniroute.storage.statements import upsert
+from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import api_keys as table
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,12 @@ class KeyRepository:
     async def list(self, limit: int | None = None, offset: int = 0) -> tuple[ApiKey, ...]:
         """A page of keys; without a limit, all from `offset` on."""
         page = select(table).order_by(table.c.created_at, table.c.id).limit(limit).offset(offset)
-        rows = await self._connection.execute(page)
+        parts = rows_of(self._connection, page)
+        return tuple([_record(row) async for part in parts for row in part])
+
+    async def some(self, ids: Collection[str]) -> tuple[ApiKey, ...]:
+        """Those keys of these ids that exist, in no order."""
+        rows = await self._connection.execute(select(table).where(table.c.id.in_(ids)))
         return tuple(_record(row) for row in rows.mappings())
 
     async def count(self) -> int:

@@ -1,5 +1,6 @@
 """What operators call models, in the key-value table: aliases and models they added."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -7,10 +8,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.configuration import CustomModel, ModelCompat
-from omniroute.storage.statements import upsert
+from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import key_value as table
 
-_ALIASES = "modelAliases"
+ALIASES = "modelAliases"
 _CUSTOM = "customModels"
 _COMPAT = "modelCompatOverrides"
 
@@ -21,17 +22,18 @@ class ModelNameRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def aliases(self) -> dict[str, str]:
-        """What each alias stands for, by name."""
-        return {alias: str(target) for alias, target in (await self._all(_ALIASES)).items()}
+    async def aliases(self, named: Collection[str] | None = None) -> dict[str, str]:
+        """What each alias stands for, by name; of those `named` only where some are."""
+        rows = await self._all(ALIASES, named)
+        return {alias: str(target) for alias, target in rows.items()}
 
     async def set_alias(self, alias: str, target: str) -> None:
         """Let `alias` stand for `target`, whatever it stood for before."""
-        await self._set(_ALIASES, alias, target)
+        await self._set(ALIASES, alias, target)
 
     async def delete_alias(self, alias: str) -> bool:
         """Forget the alias; False when there was none."""
-        return await self._delete(_ALIASES, alias)
+        return await self._delete(ALIASES, alias)
 
     async def custom_models(self) -> tuple[CustomModel, ...]:
         """The models operators added, by provider and id."""
@@ -59,11 +61,12 @@ class ModelNameRepository:
         else:
             await self._set(_COMPAT, key, msgspec.to_builtins(compat))
 
-    async def _all(self, namespace: str) -> dict[str, Any]:
-        rows = await self._connection.execute(
-            select(table.c.key, table.c.value).where(table.c.namespace == namespace)
-        )
-        return {row.key: row.value for row in rows}
+    async def _all(self, namespace: str, keys: Collection[str] | None = None) -> dict[str, Any]:
+        wanted = select(table.c.key, table.c.value).where(table.c.namespace == namespace)
+        if keys is not None:
+            wanted = wanted.where(table.c.key.in_(keys))
+        parts = rows_of(self._connection, wanted)
+        return {row["key"]: row["value"] async for part in parts for row in part}
 
     async def _set(self, namespace: str, key: str, value: Any) -> None:
         await upsert(self._connection, table, {"namespace": namespace, "key": key, "value": value})

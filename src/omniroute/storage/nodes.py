@@ -1,5 +1,6 @@
 """Custom upstreams in SQL."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ProviderNode
-from omniroute.storage.statements import upsert
+from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import provider_nodes as table
 from omniroute.storage.tables import proxy_assignments as proxied
 
@@ -21,7 +22,12 @@ class NodeRepository:
 
     async def list(self) -> tuple[ProviderNode, ...]:
         """All nodes."""
-        rows = await self._connection.execute(select(table).order_by(table.c.name, table.c.id))
+        parts = rows_of(self._connection, select(table).order_by(table.c.name, table.c.id))
+        return tuple([_record(dict(row)) async for part in parts for row in part])
+
+    async def some(self, ids: Collection[str]) -> tuple[ProviderNode, ...]:
+        """Those nodes of these ids that exist, in no order."""
+        rows = await self._connection.execute(select(table).where(table.c.id.in_(ids)))
         return tuple(_record(dict(row)) for row in rows.mappings())
 
     async def get(self, id: str) -> ProviderNode | None:  # noqa: A002

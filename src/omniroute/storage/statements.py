@@ -1,9 +1,9 @@
 """The statements both databases spell alike but SQLAlchemy keeps in two dialects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Table
+from sqlalchemy import RowMapping, Select, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ async def upsert(connection: AsyncConnection, table: Table, row: Mapping[str, An
     await connection.execute(
         statement.on_conflict_do_update(index_elements=primary, set_=changed), dict(row)
     )
+
+
+async def rows_of(
+    connection: AsyncConnection, statement: Select[Any], at_once: int = 500
+) -> AsyncIterator[Sequence[RowMapping]]:
+    """The rows of a long answer, some at a time: whoever else is waiting gets a turn between."""
+    result = await connection.stream(statement, execution_options={"yield_per": at_once})
+    async for part in result.mappings().partitions():
+        yield part
 
 
 async def insert_new(
