@@ -26,6 +26,7 @@ from omniroute.errors import (
 )
 from omniroute.http.access import Access
 from omniroute.http.account_routes import ACCOUNTS
+from omniroute.http.analytics_routes import ANALYTICS
 from omniroute.http.audit_routes import AUDIT
 from omniroute.http.auth_routes import AUTH
 from omniroute.http.backup_routes import BACKUPS
@@ -148,6 +149,7 @@ def build_http(
             *QUOTAS,
             *RESILIENCE,
             *USAGE,
+            *ANALYTICS,
             *SESSIONS,
             *STORAGE,
             *AUDIT,

@@ -117,7 +117,7 @@ async def live_quota(engine: Engine, caller: Caller, connection_id: str) -> Live
     """
     report = await engine.quota_desk.ask(connection_id)
     await engine.quota_desk.kept()
-    return _shown(report)
+    return shown_report(report)
 
 
 async def quota_overview(engine: Engine, caller: Caller, query: QuotaQuery) -> QuotaOverview:
@@ -206,7 +206,8 @@ def _token_status(engine: Engine, account: Connection) -> str:
     return "expired" if cooldown is not None and cooldown.terminal == "expired" else "valid"
 
 
-def _shown(report: QuotaReport) -> LiveQuota:
+def shown_report(report: QuotaReport) -> LiveQuota:
+    """A report as operators see it."""
     windows = {
         name: LiveWindow(
             used=row.used,

@@ -9,7 +9,7 @@ from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records.usage import UsageMinute, UsageSum
+from omniroute.storage.records.usage import UsageSpan, UsageSum
 from omniroute.storage.usage_rollups import HOUR_MS, MINUTE_MS
 
 Period: TypeAlias = Literal["1h", "24h", "7d", "30d", "all"]
@@ -104,18 +104,18 @@ async def usage_history(engine: Engine, caller: Caller, period: Period = "all") 
     async with engine.database.reading() as work:
         sums = await work.rollups.sums(None if back_ms is None else now_ms - back_ms)
         minutes = await work.rollups.minutes(first_ms)
-    named, snapshot = _Names(engine.snapshot), engine.snapshot
+    lines, snapshot = usage_lines(engine, sums), engine.snapshot
     return UsageHistory(
         total_requests=sum(row.requests for row in sums),
         total_prompt_tokens=sum(row.prompt_tokens for row in sums),
         total_completion_tokens=sum(row.completion_tokens for row in sums),
         total_cost=sum(row.cost_micro_usd for row in sums) / 1e6,
-        by_provider=_by(sums, lambda row: row.provider, named.provider),
-        by_model=_by(sums, lambda row: model_key(row.model, row.provider), named.model),
-        by_account=_by(sums, lambda row: row.connection_id, named.account),
-        by_api_key=_by(sums, lambda row: row.api_key_id or ANONYMOUS, named.key),
+        by_provider=lines.by_provider,
+        by_model=lines.by_model,
+        by_account=lines.by_account,
+        by_api_key=lines.by_api_key,
         last10_minutes=tuple(
-            _minute(minutes.get(start_ms) or UsageMinute(start_ms=start_ms))
+            _minute(minutes.get(start_ms) or UsageSpan(start_ms=start_ms))
             for start_ms in range(first_ms, now_ms + 1, MINUTE_MS)
         ),
         pending=_pending(engine),
@@ -128,6 +128,26 @@ async def usage_history(engine: Engine, caller: Caller, period: Period = "all") 
             )
             for (provider, connection, model), count in sorted(engine.live.rotation.busy.items())
         ),
+    )
+
+
+class UsageLines(Struct, frozen=True, kw_only=True):
+    """Sums under each kind of name, the dearest first."""
+
+    by_provider: dict[str, UsageLine]
+    by_model: dict[str, UsageLine]
+    by_account: dict[str, UsageLine]
+    by_api_key: dict[str, UsageLine]
+
+
+def usage_lines(engine: Engine, sums: Iterable[UsageSum]) -> UsageLines:
+    """Sums in the names the configuration has now."""
+    named, rows = _Names(engine.snapshot), list(sums)
+    return UsageLines(
+        by_provider=_by(rows, lambda row: row.provider, named.provider),
+        by_model=_by(rows, lambda row: model_key(row.model, row.provider), named.model),
+        by_account=_by(rows, lambda row: row.connection_id, named.account),
+        by_api_key=_by(rows, lambda row: row.api_key_id or ANONYMOUS, named.key),
     )
 
 
@@ -191,7 +211,7 @@ def _by(
     return {key: lines[key] for key in dearest}
 
 
-def _minute(minute: UsageMinute) -> MinuteLine:
+def _minute(minute: UsageSpan) -> MinuteLine:
     return MinuteLine(
         requests=minute.requests,
         prompt_tokens=minute.prompt_tokens,

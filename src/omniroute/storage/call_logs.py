@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records.usage import CallFilter, CallRow
+from omniroute.storage.records.usage import CallFilter, CallRow, ComboCalls
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import call_logs as table
 
@@ -47,6 +47,26 @@ class CallLogRepository:
         query = select(table).where(table.c.id > request_id).order_by(table.c.id).limit(limit)
         rows = await self._connection.execute(query)
         return tuple(CallRow(**row) for row in rows.mappings())
+
+    async def by_combo(self, since_ms: int) -> dict[str, ComboCalls]:
+        """What came of the calls of each combo since a time, by its name."""
+        rows = await self._connection.execute(
+            select(
+                table.c.combo_name,
+                func.count().label("requests"),
+                func.sum(case((table.c.success, 1), else_=0)).label("successes"),
+                func.sum(table.c.duration_ms).label("duration_ms"),
+                func.max(table.c.timestamp_ms).label("last_ms"),
+            )
+            .where(table.c.timestamp_ms >= since_ms, table.c.combo_name.is_not(None))
+            .group_by(table.c.combo_name)
+        )
+        return {
+            row["combo_name"]: ComboCalls(
+                **{name: int(row[name]) for name in ComboCalls.__struct_fields__}
+            )
+            for row in rows.mappings()
+        }
 
     async def get(self, request_id: str) -> CallRow | None:
         """One call."""

@@ -33,6 +33,17 @@ class QuotaRepository:
         )
         return tuple(_snapshot(row) for row in rows.mappings())
 
+    async def since(
+        self, since_ms: int, provider: str | None, limit: int
+    ) -> tuple[QuotaSnapshot, ...]:
+        """The newest windows of all accounts, or of a provider's, newest first."""
+        wanted = select(table).where(table.c.created_at_ms >= since_ms)
+        if provider is not None:
+            wanted = wanted.where(table.c.provider == provider)
+        newest = wanted.order_by(table.c.created_at_ms.desc(), table.c.id).limit(limit)
+        rows = await self._connection.execute(newest)
+        return tuple(_snapshot(row) for row in rows.mappings())
+
     async def latest(self) -> tuple[QuotaSnapshot, ...]:
         """The windows of every account's newest report."""
         newest = (

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records.usage import UsageMinute, UsageRow, UsageSum
+from omniroute.storage.records.usage import UsageRow, UsageSpan, UsageSum
 from omniroute.storage.statements import insert_into
 from omniroute.storage.tables import usage_history as raw
 from omniroute.storage.tables import usage_rollups as table
 
+DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 
@@ -92,7 +93,29 @@ class RollupRepository:
         whole = -(-since_ms // HOUR_MS) * HOUR_MS
         return (*await self._hours(whole), *await self.raw_sums(since_ms, whole))
 
-    async def _hours(self, since_ms: int) -> tuple[UsageSum, ...]:
+    async def between(
+        self, since_ms: int | None, until_ms: int, keys: Sequence[str] = ()
+    ) -> tuple[UsageSum, ...]:
+        """Sums of the hours that begin in a range; only of some keys where they are named."""
+        return await self._hours(_hour_of(since_ms or 0), _within(until_ms, keys))
+
+    async def days(
+        self, since_ms: int | None, until_ms: int, keys: Sequence[str] = ()
+    ) -> tuple[UsageSpan, ...]:
+        """What was used on each day (UTC) of the same, oldest first; each begins at its start."""
+        day = (table.c.hour_ms - table.c.hour_ms % DAY_MS).label("start_ms")
+        names = [name for name in UsageSpan.__struct_fields__ if name != "start_ms"]
+        rows = await self._connection.execute(
+            select(day, *(func.sum(table.c[name]).label(name) for name in names))
+            .where(table.c.hour_ms >= _hour_of(since_ms or 0), *_within(until_ms, keys))
+            .group_by(day)
+            .order_by(day)
+        )
+        return tuple(UsageSpan(**{k: int(v) for k, v in row.items()}) for row in rows.mappings())
+
+    async def _hours(
+        self, since_ms: int, also: Sequence[ColumnElement[bool]] = ()
+    ) -> tuple[UsageSum, ...]:
         grain = [table.c[name] for name in _GRAIN]
         rows = await self._connection.execute(
             select(
@@ -100,7 +123,7 @@ class RollupRepository:
                 *(func.sum(table.c[name]).label(name) for name in _COUNTS),
                 func.max(table.c.last_used_ms).label("last_used_ms"),
             )
-            .where(table.c.hour_ms >= since_ms)
+            .where(table.c.hour_ms >= since_ms, *also)
             .group_by(*grain)
         )
         return tuple(_sum(row) for row in rows.mappings())
@@ -119,17 +142,28 @@ class RollupRepository:
         )
         return tuple(_sum(row) for row in rows.mappings())
 
-    async def minutes(self, since_ms: int) -> dict[int, UsageMinute]:
+    async def minutes(self, since_ms: int) -> dict[int, UsageSpan]:
         """What was used since a time (inclusive), by the start of the minute."""
         start = (raw.c.timestamp - raw.c.timestamp % MINUTE_MS).label("start_ms")
-        names = [name for name in UsageMinute.__struct_fields__ if name != "start_ms"]
+        names = [name for name in UsageSpan.__struct_fields__ if name != "start_ms"]
         rows = await self._connection.execute(
             select(start, *(_RAW_COUNTS[name].label(name) for name in names))
             .where(raw.c.timestamp >= since_ms)
             .group_by(start)
         )
-        found = (UsageMinute(**{k: int(v) for k, v in row.items()}) for row in rows.mappings())
+        found = (UsageSpan(**{k: int(v) for k, v in row.items()}) for row in rows.mappings())
         return {minute.start_ms: minute for minute in found}
+
+
+def _hour_of(ms: int) -> int:
+    return ms - ms % HOUR_MS
+
+
+def _within(until_ms: int, keys: Sequence[str]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [table.c.hour_ms <= until_ms]
+    if keys:
+        found.append(table.c.api_key_id.in_(keys))
+    return found
 
 
 def _count(sums: dict[tuple[Any, ...], dict[str, int]], row: UsageRow, *, ended: bool) -> None:

@@ -141,9 +141,11 @@ async def probe(
 async def _get(
     through: Asking, provider: Provider, account: Connection, path: str, method: Method
 ) -> Probed:
+    url = endpoint(provider, account, path)
     request = OutboundRequest(
         method="GET",
-        url=endpoint(provider, account, path),
+        url=url,
+        via=through.route(account).to(url),
         headers={"accept": "application/json", **own_headers(account, Compat())},
         timeouts=TIMEOUTS,
         allow_private=through.allow_private or provider.probe_port is not None,
@@ -165,8 +167,11 @@ async def _chat(through: Asking, provider: Provider, account: Connection, model:
     codec = CODECS[provider.dialect]
     asked = ChatRequest(model, (Message("user", (Text("Hi"),)),), max_output_tokens=1)
     facts = target_facts(provider, account, model, stream=False)
+    path = chat_path(provider, provider.dialect, stream=False)
+    url = endpoint(provider, account, path, model)
     request = OutboundRequest(
-        url=endpoint(provider, account, chat_path(provider, provider.dialect, stream=False), model),
+        url=url,
+        via=through.route(account).to(url),
         headers={
             "content-type": "application/json",
             "accept": "application/json",

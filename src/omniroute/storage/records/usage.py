@@ -118,6 +118,15 @@ class CallRow(Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class ComboCalls(Struct, frozen=True, kw_only=True):
+    """What came of a combo's calls. Times are epoch ms, `duration_ms` is of all together."""
+
+    requests: int
+    successes: int
+    duration_ms: int
+    last_ms: int
+
+
 class CallFilter(Struct, frozen=True, kw_only=True):
     """Which calls are asked for; None and empty are any.
 
@@ -178,8 +187,8 @@ class UsageSum(Struct, frozen=True, kw_only=True):
     last_used_ms: int
 
 
-class UsageMinute(Struct, frozen=True, kw_only=True):
-    """What was used in one minute, which begins at `start_ms`."""
+class UsageSpan(Struct, frozen=True, kw_only=True):
+    """What was used in a minute, or a day, which begins at `start_ms`."""
 
     start_ms: int
     requests: int = 0
