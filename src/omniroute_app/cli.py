@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from omniroute import __version__
 from omniroute.errors import OmniRouteError
+from omniroute_app.db_commands import db, doctor
 
 if TYPE_CHECKING:
     from omniroute_app.decisions import Asking
@@ -92,6 +93,9 @@ def demo(
     base_url = (url or settings.public_url).rstrip("/")
     run(send_through_all_doors(base_url, key or settings.api_key, model, text, _say))
 
+
+app.command(db)
+app.command(doctor)
 
 route = App(
     name="route",

@@ -48,6 +48,12 @@ def running_gateway(data_dir: Path) -> str | None:
     return found.url
 
 
+def note_left_behind(data_dir: Path) -> list[Path]:
+    """The note of a gateway that died, if there is one."""
+    path = _path(data_dir)
+    return [path] if path.exists() and running_gateway(data_dir) is None else []
+
+
 def _read(path: Path) -> Running | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Running)

@@ -43,6 +43,12 @@ def omniroute(
         "route replay",
         "prices",
         "prices sync",
+        "db",
+        "db backup",
+        "db restore",
+        "db migrate",
+        "db doctor",
+        "doctor",
     ],
 )
 def test_help_teaches(command: str) -> None:

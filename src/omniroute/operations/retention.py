@@ -27,7 +27,7 @@ ROUND_S = 3_600.0
 
 DETAILED_LOGS = ("routingDecisions",)
 CALL_LOGS = ("callLogs",)
-LOGS = ("callLogs", "routingDecisions", "mcpAudit", "auditLog")
+LOGS = ("callLogs", "routingDecisions", "proxyLogs", "mcpAudit", "auditLog")
 
 Days = Annotated[int, Meta(ge=0, le=36_500)]
 Rows = Annotated[int, Meta(ge=0, le=1_000_000_000)]
@@ -242,7 +242,9 @@ def kept_by_default(
     """
     days: dict[str, Any] = {
         **dict.fromkeys(("auditLog", "mcpAudit"), app_log_days),
-        **dict.fromkeys(("callLogs", "routingDecisions", "usageHistory"), call_log_days),
+        **dict.fromkeys(
+            ("callLogs", "routingDecisions", "proxyLogs", "usageHistory"), call_log_days
+        ),
     }
     rows = dict.fromkeys(("callLogs", "routingDecisions"), call_log_rows)
     rows["proxyLogs"] = proxy_log_rows

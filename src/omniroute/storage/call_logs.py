@@ -42,6 +42,11 @@ class CallLogRepository:
         rows = await self._connection.execute(query)
         return tuple(CallRow(**row) for row in rows.mappings())
 
+    async def newest_ms(self) -> int | None:
+        """When the latest call ended; None without any."""
+        newest: int | None = await self._connection.scalar(select(func.max(table.c.timestamp_ms)))
+        return newest
+
     async def after(self, request_id: str, limit: int) -> tuple[CallRow, ...]:
         """Calls by their ids, those that follow one; all of them come by, begun with ``""``."""
         query = select(table).where(table.c.id > request_id).order_by(table.c.id).limit(limit)

@@ -25,7 +25,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.handoffs import HandoffRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
-from omniroute.storage.migrate import upgrade
+from omniroute.storage.migrate import state, upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
 from omniroute.storage.pins import PinRepository
@@ -96,15 +96,14 @@ class Work:
         self.proxy_logs = ProxyLogRepository(connection)
 
 
-def _vacuum_sqlite(connection: Connection) -> None:
-    """Past SQLAlchemy, whose connection would begin a transaction, in which there is no vacuum."""
+def _execute_outside(connection: Connection, statement: str) -> None:
+    """Past SQLAlchemy, whose connection would begin a transaction, in which these cannot run."""
     cursor = connection.connection.cursor()
     try:
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.execute(statement)
     except sqlite3.Error as error:
         raise StorageUnavailable(
-            "The database cannot be vacuumed right now: another process writes, or the disk has no"
+            "The database cannot be tidied up right now: another process writes, or the disk has no"
             " room for a copy."
         ) from error
     finally:
@@ -159,6 +158,26 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def connect(cls, url: str, box: SecretBox) -> "Database":
+        """The database in the schema it has, for looking and copying.
+
+        Raises:
+            InvalidRequest: the URL names no database this gateway can use.
+            StorageUnavailable: the SQLite file cannot be opened.
+        """
+        return cls(*create_engines(url), box)
+
+    async def state(self) -> str:
+        """Its revision; `empty`, or `foreign` where it has only somebody else's tables.
+
+        Raises:
+            StorageUnavailable: it cannot be read, is of a newer version, or half of something.
+        """
+        with translated():
+            async with self._reader.connect() as connection:
+                return await connection.run_sync(state)
+
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
         """Which of the two databases this is."""
@@ -195,7 +214,8 @@ class Database:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
                 await connection.exec_driver_sql("VACUUM (ANALYZE)")
             else:
-                await connection.run_sync(_vacuum_sqlite)
+                await connection.run_sync(_execute_outside, "VACUUM")
+                await connection.run_sync(_execute_outside, "PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
     async def work(self) -> AsyncGenerator[Work]:

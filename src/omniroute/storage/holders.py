@@ -51,6 +51,31 @@ class Holder:
         return self._directory / f"{name.rpartition(':')[2]}{_SUFFIX}"
 
 
+def alive(data_dir: Path) -> set[str]:
+    """The ids of all processes that work on a data directory."""
+    return {path.stem.partition("-")[0] for path in _files(data_dir) if not _is_free(path)}
+
+
+def left_behind(data_dir: Path) -> list[Path]:
+    """The files of processes that died."""
+    return [path for path in _files(data_dir) if _is_free(path)]
+
+
+def _files(data_dir: Path) -> list[Path]:
+    return sorted((data_dir / "holders").glob(f"*{_SUFFIX}"))
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except FileNotFoundError:  # its process has just ended
+        return False
+    try:
+        return locks.try_lock(fd)
+    finally:
+        os.close(fd)
+
+
 def process_of(name: str) -> str:
     """The process id in a holder's name."""
     return name.rpartition(":")[2].partition("-")[0]

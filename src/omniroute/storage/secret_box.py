@@ -14,7 +14,28 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "enc:v2:"
 _NONCE_BYTES = 12
+SEALED = re.compile(rf"{_PREFIX}([0-9a-f]{{8}}):")
+"""Finds sealed values in any text; the group is the id of the key."""
 _RAW_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+# What clients and models have said may look like anything; secrets of ours are not kept there.
+NO_SECRETS = frozenset(
+    {
+        "usage_history",
+        "usage_rollups",
+        "call_logs",
+        "routing_decisions",
+        "mcp_tool_audit",
+        "a2a_tasks",
+        "a2a_task_events",
+        "stored_responses",
+        "response_cache",
+        "context_handoffs",
+        "quota_snapshots",
+        "conversation_pins",
+        "proxy_logs",
+    }
+)
 
 
 def derive_key(text: str) -> bytes:

@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, case, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.usage import UsageRow, UsageSpan, UsageSum
@@ -142,6 +152,37 @@ class RollupRepository:
         )
         return tuple(_sum(row) for row in rows.mappings())
 
+    async def differing_hours(self, since_ms: int, until_ms: int | None) -> list[int]:
+        """Hours in which the sums are not those of the rows, oldest first.
+
+        Args:
+            since_ms: from when on all rows are there.
+            until_ms: up to when to look; to the end where it is None.
+        """
+        stored = await self._by_hour(
+            select(table.c.hour_ms, *(table.c[name] for name in (*_GRAIN, *_COUNTS))).where(
+                table.c.hour_ms >= since_ms
+            )
+        )
+        summed = await self._by_hour(_sums_by_hour().where(raw.c.timestamp >= since_ms))
+        differing = {key[0] for key, counts in stored.items() if summed.get(key) != counts}
+        differing |= {key[0] for key in summed.keys() - stored.keys()}
+        return sorted(hour for hour in differing if until_ms is None or hour < until_ms)
+
+    async def rebuild(self, hour_ms: int) -> None:
+        """Make the sums of an hour anew from its rows, which must all be there."""
+        await self._connection.execute(delete(table).where(table.c.hour_ms == hour_ms))
+        of_hour = (raw.c.timestamp >= hour_ms) & (raw.c.timestamp < hour_ms + HOUR_MS)
+        names = ["hour_ms", *_GRAIN, *_COUNTS, "last_used_ms"]
+        await self._connection.execute(
+            insert(table).from_select(names, _sums_by_hour(last_used=True).where(of_hour))
+        )
+
+    async def _by_hour(self, query: Select[Any]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        rows = await self._connection.execute(query)
+        edge = 1 + len(_GRAIN)
+        return {tuple(row[:edge]): tuple(int(count) for count in row[edge:]) for row in rows}
+
     async def minutes(self, since_ms: int) -> dict[int, UsageSpan]:
         """What was used since a time (inclusive), by the start of the minute."""
         start = (raw.c.timestamp - raw.c.timestamp % MINUTE_MS).label("start_ms")
@@ -164,6 +205,15 @@ def _within(until_ms: int, keys: Sequence[str]) -> list[ColumnElement[bool]]:
     if keys:
         found.append(table.c.api_key_id.in_(keys))
     return found
+
+
+def _sums_by_hour(*, last_used: bool = False) -> Select[Any]:
+    hour = (raw.c.timestamp - raw.c.timestamp % HOUR_MS).label("hour_ms")
+    key = func.coalesce(raw.c.api_key_id, "").label("api_key_id")
+    grain = [key if name == "api_key_id" else raw.c[name] for name in _GRAIN]
+    counts = [_RAW_COUNTS[name].label(name) for name in _COUNTS]
+    last = [func.max(raw.c.timestamp).label("last_used_ms")] if last_used else []
+    return select(hour, *grain, *counts, *last).group_by(hour, *grain)
 
 
 def _count(sums: dict[tuple[Any, ...], dict[str, int]], row: UsageRow, *, ended: bool) -> None:

@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, TypeDecorator, delete, func, select, text, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from omniroute.storage.secret_box import NO_SECRETS, SEALED
 from omniroute.storage.tables import metadata
 
 if TYPE_CHECKING:
@@ -47,6 +48,31 @@ class WholeDatabase:
             for (table, parent), count in sorted(counts.items())
         ]
         return problems
+
+    async def delete_orphans(self) -> int:
+        """Remove rows that point to rows that do not exist; how many."""
+        gone = 0
+        for table in reversed(metadata.sorted_tables):
+            for key in table.foreign_keys:
+                known = select(key.column)
+                stray = key.parent.is_not(None) & key.parent.not_in(known)
+                gone += (await self._connection.execute(delete(table).where(stray))).rowcount
+        return gone
+
+    async def sealed_under(self) -> tuple[str, ...]:
+        """The ids of all keys under which something is sealed."""
+        found: set[str] = set()
+        for table in metadata.sorted_tables:
+            if table.name in NO_SECRETS:
+                continue
+            for column in table.c:
+                if isinstance(column.type, TypeDecorator):
+                    plain = type_coerce(column, Text)
+                    rows = await self._connection.execute(
+                        select(plain).where(plain.contains("enc:v2:"))
+                    )
+                    found.update(*(SEALED.findall(value) for value in rows.scalars()))
+        return tuple(sorted(found))
 
     async def revision(self) -> str:
         """The newest migration the database has seen."""

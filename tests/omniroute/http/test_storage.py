@@ -40,7 +40,7 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
         "auditLog": 90,
         "a2aEvents": 30,
         "quotaSnapshots": 90,
-        "proxyLogs": 30,
+        "proxyLogs": 7,
         "storedResponses": 0,
         "budgetWindows": 400,
     }
@@ -84,7 +84,7 @@ async def test_records_go_and_sums_stay(site: OpenSite) -> None:
     assert calls == {"success": True, "deleted": 3, "counts": {"callLogs": 3}}
     assert (logs["deleted"], sorted(logs["counts"])) == (
         0,
-        ["auditLog", "callLogs", "mcpAudit", "routingDecisions"],
+        ["auditLog", "callLogs", "mcpAudit", "proxyLogs", "routingDecisions"],
     )
     assert quotas["counts"] == {"quotaSnapshots": 0}
     assert {name: count for name, count in rest.items() if count} == {"usageHistory": 3}

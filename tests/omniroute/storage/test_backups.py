@@ -1,6 +1,7 @@
 """Backups of both databases: every row comes along, and only a whole database is replaced."""
 
 import os
+import shutil
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,12 +9,12 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import text
 from tests.omniroute.storage.conftest import fresh_schema
 from tests.support.rows import fill, held
 
 from omniroute.errors import InvalidRequest
-from omniroute.storage.backups import manifest
+from omniroute.storage import migrate
+from omniroute.storage.backups import checking, manifest
 from omniroute.storage.backups.files import BackupFolder, Reason
 from omniroute.storage.backups.manifest import Keyring
 from omniroute.storage.backups.store import Backups, Limits
@@ -237,12 +238,15 @@ async def test_a_copy_is_refused_where_the_disk_has_no_room(
         assert await work.whole.used_bytes() > 0
 
 
-BACK_TO_0015 = (
-    "DROP TABLE proxy_logs",
-    "DROP TABLE proxy_assignments",
-    "DROP TABLE proxy_registry",
-    "UPDATE alembic_version SET version_num = '0015'",
-)
+NEXT = """
+from alembic import op
+import sqlalchemy as sa
+
+revision, down_revision = "9000", "{head}"
+
+def upgrade():
+    op.add_column("combos", sa.Column("more", sa.Text()))
+"""
 
 
 async def test_an_old_schema_is_backed_up_before_it_changes(
@@ -252,16 +256,21 @@ async def test_an_old_schema_is_backed_up_before_it_changes(
     async with database._writer.begin() as connection:
         await fill(connection, seed=3)
         before = await held(connection)
-        for statement in BACK_TO_0015:
-            await connection.execute(text(statement))
     await database.close()
+    shutil.copytree(Path(migrate.__file__).parent / "migrations", tmp_path / "migrations")
+    later = tmp_path / "migrations/versions/9000_next.py"
+    later.write_text(NEXT.format(head=migrate.HEAD))
+    monkeypatch.setattr(migrate, "_VERSIONS", later.parent)
+    for module in (migrate, checking):
+        monkeypatch.setattr(module, "HEAD", "9000")
     backups = backups_in(tmp_path, box)
     database = await Database.open(url, tmp_path, box, backups.before_migration)
     (made,) = backups.folder.all()
-    await backups.replace(database, made.path, "pre-restore", anything)
+    said: list[str] = []
+    await backups.replace(database, made.path, "pre-restore", anything, said.append)
     async with database._reader.connect() as connection:
         after = await held(connection)
     await database.close()
     assert made.reason == "pre-migration"
-    new = ("proxy_logs", "proxy_assignments", "proxy_registry")
-    assert after == {**before, **{table: [] for table in new}}
+    assert any(line.startswith("migrating from") for line in said)
+    assert after == before

@@ -1,7 +1,6 @@
 """What a backup says about itself: it travels inside the file, in a table of its own."""
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,30 +10,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.secret_box import NO_SECRETS, SEALED, SecretBox
 from omniroute.storage.tables import metadata
 
 FORMAT = "omniroute-backup-v1"
 TABLE = "omniroute_backup"
-
-_SEALED = re.compile(r"enc:v2:([0-9a-f]{8}):")
-# What clients and models have said may look like anything; secrets of ours are not kept there.
-_NO_SECRETS = frozenset(
-    {
-        "usage_history",
-        "usage_rollups",
-        "call_logs",
-        "routing_decisions",
-        "mcp_tool_audit",
-        "a2a_tasks",
-        "a2a_task_events",
-        "stored_responses",
-        "response_cache",
-        "context_handoffs",
-        "quota_snapshots",
-        "conversation_pins",
-    }
-)
 
 
 class Counts(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -160,7 +140,7 @@ def sealed_under(file: sqlite3.Connection) -> tuple[str, ...]:
     """The ids of all keys under which something in a file is sealed."""
     found: set[str] = set()
     for name, columns in columns_of(file).items():
-        if name in _NO_SECRETS or name == TABLE:
+        if name in NO_SECRETS or name == TABLE:
             continue
         found.update(_ids(file, name, columns))
     return tuple(sorted(found))
@@ -172,7 +152,7 @@ def _ids(file: sqlite3.Connection, table: str, columns: Iterable[str]) -> Iterab
             f'SELECT "{column}" FROM "{table}" WHERE "{column}" LIKE \'%enc:v2:%\''  # noqa: S608
         )
         for (value,) in rows:
-            yield from _SEALED.findall(str(value))
+            yield from SEALED.findall(str(value))
 
 
 def columns_of(file: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
