@@ -338,8 +338,9 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "call_log_days": Variable(
         ("CALL_LOG_RETENTION_DAYS",),
-        "For how many days calls, decisions, uses of proxies and usage are kept, unless the setting "
-        "says. 0: of any age. Default: 90, 30 for proxies and 365 for usage. Sums of usage stay in any case.",
+        "For how many days calls, decisions, uses of proxies and usage are kept, unless the "
+        "setting says. 0: of any age. Default: 90, 30 for proxies and 365 for usage. Sums of usage "
+        "stay in any case.",
     ),
     "call_log_rows": Variable(
         ("CALL_LOGS_TABLE_MAX_ROWS",),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from tests.omniroute.http.conftest import OpenSite
+from tests.omniroute.http.conftest import BOSS, OpenSite
 
 from omniroute.storage.secret_box import derive_key
 
@@ -120,8 +120,8 @@ async def sent(client: httpx.AsyncClient, content: bytes) -> dict[str, Any]:
 
 async def test_what_fits_comes_along(site: OpenSite, reference_file: bytes) -> None:
     async with (
-        site(STORAGE_ENCRYPTION_KEY=PASSPHRASE) as opened,
-        opened.as_peer() as client,
+        site(STORAGE_ENCRYPTION_KEY=PASSPHRASE, OMNIROUTE_API_KEY=BOSS) as opened,
+        opened.as_peer(key=BOSS) as client,
     ):
         await client.post("/api/combos", json={"name": "gone", "models": ["demo/echo"]})
         done = await sent(client, reference_file)
@@ -180,7 +180,7 @@ async def test_what_fits_comes_along(site: OpenSite, reference_file: bytes) -> N
 async def test_what_is_sealed_under_another_key_is_named(
     site: OpenSite, reference_file: bytes
 ) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         done = await sent(client, reference_file)
         accounts = {row.name: row.api_key for row in opened.engine.snapshot.connections.values()}
     assert accounts["sealed"] is None

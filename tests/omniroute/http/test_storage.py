@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from tests.omniroute.http.conftest import ELSEWHERE, OpenSite
+from tests.omniroute.http.conftest import BOSS, ELSEWHERE, OpenSite
 
 from omniroute.operations.retention import RetentionKeeper
 from omniroute.storage.tables import call_logs, routing_decisions, usage_history
@@ -21,7 +21,8 @@ DAY_MS = int(timedelta(days=1).total_seconds() * 1000)
 
 async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
     path = "/api/settings/database"
-    async with site(CALL_LOG_RETENTION_DAYS="7") as opened, opened.as_peer() as client:
+    environ = {"CALL_LOG_RETENTION_DAYS": "7", "OMNIROUTE_API_KEY": BOSS}
+    async with site(**environ) as opened, opened.as_peer(key=BOSS) as client:
         first = (await client.get(path)).json()
         change = {"retention": {"mcpAudit": 3, "callLogs": 1}, "autoCleanupEnabled": False}
         second = (await client.patch(path, json=change)).json()
@@ -66,7 +67,7 @@ async def aged(opened: Any, days: int) -> None:
 
 
 async def test_records_go_and_sums_stay(site: OpenSite) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         for _ in range(3):
             await client.post("/v1/chat/completions", json=ASKED)
         await aged(opened, 400)
@@ -94,7 +95,7 @@ async def test_records_go_and_sums_stay(site: OpenSite) -> None:
 
 
 async def test_nothing_goes_by_itself_where_that_is_switched_off(site: OpenSite) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         await client.patch("/api/settings/database", json={"autoCleanupEnabled": False})
         await client.post("/v1/chat/completions", json=ASKED)
         await aged(opened, 400)
@@ -104,7 +105,7 @@ async def test_nothing_goes_by_itself_where_that_is_switched_off(site: OpenSite)
 
 
 async def test_the_room_of_what_went_is_given_back(site: OpenSite, tmp_path: Path) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         async with opened.engine.database.work() as work:
             await work.settings.set("ballast", "x" * 2_000_000, namespace="test")
         async with opened.engine.database._writer.begin() as connection:
@@ -119,7 +120,7 @@ async def test_the_room_of_what_went_is_given_back(site: OpenSite, tmp_path: Pat
 
 
 async def test_health_says_what_is_wrong(site: OpenSite, tmp_path: Path) -> None:
-    async with site() as opened, opened.as_peer() as client:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
         sound = (await client.get("/api/db/health")).json()
         with closing(sqlite3.connect(tmp_path / "omniroute.db")) as file:  # checks no foreign keys
             file.execute("INSERT INTO model_combo_mappings VALUES ('m','*','gone',0,1,'','','')")

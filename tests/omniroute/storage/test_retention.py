@@ -26,6 +26,7 @@ BOUNDED = {
     "health_states": "goes with what it is about",
     "key_sessions": "goes unseen",
     "key_value": "configuration",
+    "lockouts": "goes when it is over",
     "model_combo_mappings": "configuration",
     "provider_connections": "configuration",
     "provider_nodes": "configuration",
