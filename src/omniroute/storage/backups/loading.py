@@ -44,6 +44,7 @@ LIVE = frozenset(
         "health_states",
         "rate_windows",
         "key_sessions",
+        "lockouts",
         "session_account_affinity",
         "rotation_states",
         "conversation_pins",
