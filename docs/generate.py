@@ -21,6 +21,7 @@ from omniroute.http.app import build_http
 from omniroute.http.errors import status_of
 from omniroute.http.route_classes import route_class
 from omniroute.routing.resilience.verdicts import OTHERWISE, TABLE
+from omniroute.routing.settings import SETTING_ROWS, SettingRow
 from omniroute_agents import SKILLS
 from omniroute_app.settings import VARIABLES, Settings
 from omniroute_mcp.tools import TOOLS
@@ -92,8 +93,17 @@ def settings() -> str:
     return (
         "# Settings\n\nEnvironment variables, newest name first; the command line wins over them. "
         "Secrets (`STORAGE_ENCRYPTION_KEY`, `API_KEY_SECRET`, `JWT_SECRET`) are generated into the "
-        "data directory unless they are set.\n\n" + table(("variable", "default", "meaning"), rows)
+        "data directory unless they are set.\n\n"
+        + table(("variable", "default", "meaning"), rows)
+        + "\n\n## While it runs\n\n`GET` and `PATCH /api/settings`; null restores a default, and a "
+        "change holds from the next request on.\n\n"
+        + table(("setting", "default", "meaning"), [_row(*pair) for pair in SETTING_ROWS.items()])
     )
+
+
+def _row(name: str, row: SettingRow) -> tuple[str, str, str]:
+    default = msgspec.json.encode(row.default).decode()
+    return f"`{name}`", f"`{default}`", row.told
 
 
 def http() -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
 from omniroute.clock import now_ms as clock_ms
-from omniroute.errors import InvalidRequest, OmniRouteError
+from omniroute.errors import Conflict, InvalidRequest, OmniRouteError
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
@@ -276,6 +277,27 @@ class Configuration:
                 await self._take_over(reading, again)
 
 
+class Lifecycle:
+    """How whoever manages the gateway has its process end. What runs it says how that is done."""
+
+    def __init__(self) -> None:
+        self._end: Callable[[bool], None] | None = None
+
+    def ends_by(self, end: Callable[[bool], None]) -> None:
+        """Have `end` called when the process is to end; with True where it is to start again."""
+        self._end = end
+
+    def stop(self, *, restart: bool) -> None:
+        """Have the process end in a moment, after what it is doing.
+
+        Raises:
+            Conflict: whatever runs the engine does not let it end this way.
+        """
+        if self._end is None:
+            raise Conflict("This process cannot be stopped over its API; stop what started it.")
+        self._end(restart)
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What operations are called with.
@@ -305,10 +327,12 @@ class Engine:
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]
     installation: Secrets
+    data_dir: Path
     started_at_ms: int
     key_storage: str = field(default="healthy")
     proxy_test_url: str = ""
     reveals_keys: bool = False
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
     @property
     def snapshot(self) -> Snapshot:

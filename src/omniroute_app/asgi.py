@@ -28,6 +28,8 @@ from omniroute_app.settings import Settings, listed
 from omniroute_mcp import door as mcp
 from omniroute_mcp.server import Policy
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -46,7 +48,11 @@ class Gateway:
 def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     """Compose the doors. Enter the lifespan of `Gateway.app` before use, as servers do."""
     origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
-    cors = Cors(settings.cors_allow_all or "*" in origins, frozenset(origins))
+    cors = Cors(
+        settings.cors_allow_all or "*" in origins,
+        frozenset(origins),
+        lambda: str(engine.snapshot.settings["corsOrigins"]),
+    )
     access = Access(
         engine.admission,
         BrowserSessions(
@@ -78,12 +84,15 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
             await stack.enter_async_context(http.lifespan())
             yield
 
+    def max_body_bytes() -> int:
+        return engine.snapshot.settings["maxBodySizeMb"] * MIB or settings.max_body_bytes
+
     rest = Mount("/", app=cast("ASGIApp", http))
     root = Starlette(routes=[*mcp_door.routes, *a2a_door.routes, rest], lifespan=lifespan)
     edge = Edge(
         root,
         new_id=lambda: str(uuid.uuid4()),
-        max_body_bytes=settings.max_body_bytes,
+        max_body_bytes=max_body_bytes,
         cors=cors,
         refusal=refusal,
     )
@@ -112,7 +121,7 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         authorize_operator=operator,
         enabled=lambda: bool(engine.snapshot.settings["a2aEnabled"]),
         key_required=key_required,
-        base_url=lambda: settings.public_url,
+        base_url=lambda: engine.snapshot.settings["baseUrl"].rstrip("/") or settings.public_url,
         version=engine.version,
         skills=SKILLS,
         engine=engine,

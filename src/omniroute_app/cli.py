@@ -50,7 +50,8 @@ def serve(
 
     settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
     configure_logs(settings.log_level, settings.log_format)
-    run(serve_until_stopped(settings, _say))
+    if run(serve_until_stopped(settings, _say)) and settings.self_restart:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 @app.command

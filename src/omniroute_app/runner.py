@@ -3,22 +3,24 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from omniroute.errors import OmniRouteError
 
+ResultT = TypeVar("ResultT")
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run `main` to its end.
+
+def run(main: Coroutine[Any, Any, ResultT]) -> ResultT | None:
+    """Run `main` to its end; None where Ctrl-C ended it.
 
     Raises:
         OmniRouteError: as `main` does, out of any task group it was raised in.
     """
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(main)
+            return runner.run(main)
     except KeyboardInterrupt:
-        return
+        return None
     except BaseExceptionGroup as group:
         known = group.subgroup(OmniRouteError)
         if known is None:

@@ -1,5 +1,6 @@
 """Running the gateway: a checked bind, a listening socket, and a stop that lets streams finish."""
 
+import asyncio
 import errno
 import os
 import signal
@@ -21,6 +22,9 @@ from omniroute_app.banner import banner
 from omniroute_app.running import announced
 from omniroute_app.settings import Settings
 from omniroute_app.wiring import open_engine
+
+_GOODBYE_S = 0.5
+"""How long the answer to whoever stops the process may take on its way."""
 
 
 class _Server(uvicorn.Server):
@@ -54,11 +58,14 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-async def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run until a signal stops the process.
+async def serve(settings: Settings, say: Callable[[str], None]) -> bool:
+    """Run until a signal or an operator stops the process.
 
     Args:
         say: prints the banner, once the gateway answers.
+
+    Returns:
+        Whether it is to start again.
 
     Raises:
         InvalidRequest: the bind would be open to others without authentication.
@@ -67,7 +74,7 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """
     # Every stream of ours ends by itself or is ended by `drain`; nothing may be cut before.
     AppStatus.enable_automatic_graceful_drain = False
-    listener = listen(settings.host, settings.port)
+    listener, loop = listen(settings.host, settings.port), asyncio.get_running_loop()
     try:
         async with open_engine(settings, os.environ) as engine:
             await ensure_password(engine, settings.initial_password)
@@ -76,8 +83,17 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
             server = _Server(
                 _config(gateway, settings), lambda: say(banner(engine, settings)), gateway.drain
             )
+            again = False
+
+            def end(restart: bool) -> None:
+                nonlocal again
+                again = restart
+                loop.call_later(_GOODBYE_S, server.handle_exit, signal.SIGTERM, None)
+
+            engine.lifecycle.ends_by(end)
             with announced(settings.data_dir, settings.local_url):
                 await server.serve(sockets=[listener])
+            return again
     finally:
         listener.close()
 

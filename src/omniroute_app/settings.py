@@ -91,6 +91,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: str = "text"
     model_spellings: bool = True
     discover: bool = True
+    self_restart: bool = False
     config_hot_reload_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 500
 
     @property
@@ -355,6 +356,10 @@ VARIABLES: Mapping[str, Variable] = {
     "config_hot_reload_ms": Variable(
         ("OMNIROUTE_CONFIG_HOT_RELOAD_MS",),
         "How often to look for changes other processes made to the configuration.",
+    ),
+    "self_restart": Variable(
+        ("OMNIROUTE_SELF_RESTART",),
+        "Start again by itself after `POST /api/restart`, where nothing else does.",
     ),
     "discover": Variable(
         ("OMNIROUTE_DISCOVER",), "Look for provider keys in the environment and local servers."

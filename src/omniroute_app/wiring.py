@@ -262,6 +262,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 new_api_key, keys.machine_id, keys.api_key_secret, secrets.token_bytes
             ),
             installation=keys,
+            data_dir=settings.data_dir,
             reveals_keys=settings.allow_api_key_reveal,
             started_at_ms=now_ms(),
             proxy_test_url=settings.proxy_test_url,

@@ -170,3 +170,37 @@ def test_a_silent_stream_is_kept_alive_in_its_dialect(tmp_path: Path) -> None:
             text = client.post(path, json=body).text
             assert text.count(frame) >= 4
             assert text.rindex(frame) < text.rindex(ending)
+
+
+def test_an_operator_stops_the_process_and_running_streams_finish(tmp_path: Path) -> None:
+    environ = {"OMNIROUTE_API_KEY": "boss"}
+    headers = {"authorization": "Bearer boss"}
+    with (
+        Gateway(tmp_path, environ=environ) as gateway,
+        httpx.Client(base_url=gateway.url, headers=headers) as client,
+        client.stream(
+            "POST", "/v1/chat/completions", json={**BODY, "model": "demo/slow-5"}
+        ) as running,
+    ):
+        received = running.iter_lines()
+        assert next(received)
+        stopped = httpx.post(f"{gateway.url}/api/shutdown", headers=headers)
+        rest = list(received)
+        code = gateway.stop()
+    assert (stopped.status_code, stopped.json()["success"], code) == (200, True, 0)
+    assert "data: [DONE]" in rest
+
+
+def test_an_operator_has_the_process_start_again(tmp_path: Path) -> None:
+    environ = {"OMNIROUTE_API_KEY": "boss", "OMNIROUTE_SELF_RESTART": "true"}
+    headers = {"authorization": "Bearer boss"}
+    with (
+        Gateway(tmp_path, environ=environ) as gateway,
+        httpx.Client(base_url=gateway.url, headers=headers) as client,
+    ):
+        client.post("/api/combos", json={"name": "kept"})
+        assert client.post("/api/restart").json() == {"status": "restarting"}
+
+        eventually(lambda: sum("Try all doors" in line for line in gateway.lines) == 2, 20)
+        combos = client.get("/api/combos").json()["combos"]
+    assert [combo["name"] for combo in combos] == ["kept"]

@@ -55,6 +55,7 @@ from omniroute.http.route_classes import is_for_operators
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.storage_routes import STORAGE
+from omniroute.http.system_routes import SYSTEM
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
 from omniroute.operations.account_keeper import AccountKeeper
@@ -152,6 +153,7 @@ def build_http(
             *ANALYTICS,
             *SESSIONS,
             *STORAGE,
+            *SYSTEM,
             *AUDIT,
             *AUTH,
         ],

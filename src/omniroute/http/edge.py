@@ -27,14 +27,24 @@ _EXPOSE_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Which browser origins may read answers. Nobody, unless the operator says so."""
+    """Which browser origins may read answers. Nobody, unless the operator says so.
+
+    `more` are further origins, by comma, that may change while the gateway runs.
+    """
 
     allow_all: bool = False
     origins: frozenset[str] = frozenset()
+    more: Callable[[], str] = str
 
     def allows(self, origin: str) -> bool:
         """Whether pages of `origin` may read answers."""
-        return self.allow_all or origin.lower().rstrip("/") in self.origins
+        plain = origin.lower().rstrip("/")
+        if self.allow_all or plain in self.origins:
+            return True
+        added = self.more()
+        return bool(added) and plain in {
+            entry.strip().lower().rstrip("/") for entry in added.split(",")
+        }
 
     def headers(self, request: Mapping[str, str]) -> dict[str, str]:
         """CORS headers for an answer to `request`."""
@@ -63,7 +73,7 @@ class Edge:
 
     app: ASGIApp
     new_id: Callable[[], str]
-    max_body_bytes: int
+    max_body_bytes: Callable[[], int]
     refusal: Callable[[Scope], OmniRouteError | None] = lambda _scope: None
     cors: Cors = field(default_factory=Cors)
     own_limits: tuple[str, ...] = ("/api/mcp", "/a2a", "/api/db-backups/import")
@@ -113,7 +123,7 @@ class Edge:
         if is_under(path, self.own_limits):
             await self.app(scope, receive, send)
             return
-        limit = self.max_body_bytes
+        limit = self.max_body_bytes()
         too_large = PayloadTooLarge(
             f"The body is over {limit} bytes. Send less, or raise MAX_BODY_SIZE_BYTES."
         )

@@ -112,6 +112,14 @@ async def change_settings(
     return await settings.change_settings(engine, operator, data)
 
 
+@put("/api/settings", tags=["Settings"], operation_id="put_settings")
+async def put_settings(
+    engine: TheEngine, operator: Operator, data: JSONBody[dict[str, Any]]
+) -> dict[str, Any]:
+    """The same as PATCH, for clients that say PUT."""
+    return await settings.change_settings(engine, operator, data)
+
+
 @get("/", include_in_schema=False, status_code=302)
 async def front_page() -> Redirect:
     """Whoever opens the address in a browser finds the documentation."""
@@ -140,6 +148,7 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     delete_node,
     get_settings,
     change_settings,
+    put_settings,
     front_page,
     monitoring_health,
     liveness,

@@ -8,7 +8,8 @@ from omniroute.engine import Engine
 from omniroute.operations.combos import ComboInput, combo_of
 from omniroute.operations.pricing import PriceMap, with_prices
 from omniroute.operations.settings import require_valid_settings
-from omniroute.routing.snapshot import SETTINGS, Snapshot, revised
+from omniroute.routing.settings import SETTINGS
+from omniroute.routing.snapshot import Snapshot, revised
 
 
 class Proposal(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """The settings an operator may change while the gateway runs."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -11,32 +11,30 @@ from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
 from omniroute.operations.inputs import field_problem
+from omniroute.operations.resilience import change_resilience
 from omniroute.operations.sign_in import change_password
 from omniroute.routing.combo_config import read_config
-from omniroute.routing.naming.resolve import AUTO_VARIANTS
 from omniroute.routing.quotas.rules import SETTING, read_setting
-from omniroute.routing.shaping import SHAPES
-from omniroute.routing.snapshot import SETTINGS
-from omniroute.routing.turns.accounts import ACCOUNT_STRATEGIES
+from omniroute.routing.settings import SETTING_ROWS
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "mcpTransport": ("all", "stdio", "sse", "streamable-http"),
-    "autoRoutingDefaultVariant": ("", *AUTO_VARIANTS),
-    "fallbackStrategy": tuple(ACCOUNT_STRATEGIES),
-    "sessionAffinity": ("off", "explicit", "always"),
-}
 _PASSWORDS = ("newPassword", "currentPassword")
-_RANGES: dict[str, tuple[int, int]] = {
-    "a2aTaskTtlMinutes": (1, 10_080),
-    "stickyRoundRobinLimit": (0, 1_000),
-    "intentSimpleMaxWords": (1, 500),
-    "idempotencyWindowMs": (1, 3_600_000),
+_OF_RESILIENCE = {
+    "requestRetry": ("max_retries", "maxRetries"),
+    "maxRetryIntervalSec": ("max_retry_wait_sec", "maxRetryWaitSec"),
 }
+"""Settings that are part of what `/api/resilience` says about waiting for accounts."""
 
 
 async def get_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
     """Every setting with its value in force, and whether there is a password."""
-    return {**engine.snapshot.settings, "hasPassword": engine.snapshot.password_hash is not None}
+    waits = engine.policy.settings.wait_for_cooldown
+    return {
+        **engine.snapshot.settings,
+        **{name: getattr(waits, field) for name, (field, _) in _OF_RESILIENCE.items()},
+        "hasPassword": engine.snapshot.password_hash is not None,
+        "machineId": engine.installation.machine_id,
+        "cloudConfigured": bool(engine.snapshot.settings["cloudUrl"]),
+    }
 
 
 async def change_settings(
@@ -53,13 +51,17 @@ async def change_settings(
         RateLimited: too many wrong ones came from this address.
     """
     passwords = {name: changes[name] for name in _PASSWORDS if name in changes}
-    changes = {name: value for name, value in changes.items() if name not in _PASSWORDS}
+    waits = {told: changes[name] for name, (_, told) in _OF_RESILIENCE.items() if name in changes}
+    apart = (*_PASSWORDS, *_OF_RESILIENCE)
+    changes = {name: value for name, value in changes.items() if name not in apart}
     if changes:
         require_valid_settings(changes)
     if passwords:
         await _change_password(engine, caller, passwords)
-        if not changes:
-            return await get_settings(engine, caller)
+    if waits:
+        await change_resilience(engine, caller, {"waitForCooldown": waits})
+    if not changes and (passwords or waits):
+        return await get_settings(engine, caller)
     if not changes:
         raise ValidationFailed([("", "at least one setting is needed")])
     async with engine.configuration.change(caller, "settings.updated") as work:
@@ -87,7 +89,7 @@ def require_valid_settings(changes: dict[str, Any]) -> None:
     Raises:
         ValidationFailed: says which.
     """
-    problems = [(name, problem) for name in changes if (problem := _problem(name, changes[name]))]
+    problems = [found for name in changes if (found := _problem(name, changes[name])) is not None]
     if problems:
         raise ValidationFailed(problems)
 
@@ -147,33 +149,43 @@ def _refused(read: Callable[[Any], object], value: Any) -> str | None:
     return None
 
 
-def _shape_problem(name: str, value: Any) -> str | None:
+def _problem(name: str, value: Any) -> tuple[str, str] | None:
+    if name not in SETTING_ROWS:
+        return name, f"is not a setting.{did_you_mean(name, SETTING_ROWS)}"
+    if value is None:
+        return None
+    found = _misfit(name, value)
+    if found is not None:
+        return f"{name}.{found[0]}".rstrip("."), found[1]
+    told: str | None = None
+    if name in ("comboDefaults", "providerOverrides"):
+        layers = [value] if name == "comboDefaults" else list(value.values())
+        told = next((told for layer in layers if (told := _layer_problem(layer))), None)
+    elif name == SETTING:
+        told = _refused(read_setting, value)
+    return None if told is None else (name, told)
+
+
+def _misfit(name: str, value: Any) -> tuple[str, str] | None:
+    """Why a value does not fit its setting: the dotted place in it, and what is to be there."""
+    kind = SETTING_ROWS[name].kind
     try:
-        msgspec.convert(value, SHAPES[name])
+        msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        field, message = field_problem(str(error))
-        return f"{field}: {message}" if field else message
+        return _expected(kind) or field_problem(str(error))
     return None
 
 
-def _problem(name: str, value: Any) -> str | None:
-    if name not in SETTINGS:
-        return f"is not a setting.{did_you_mean(name, SETTINGS)}"
-    if value is None:
-        return None
-    if type(value) is not type(SETTINGS[name]):
-        kind = {"bool": "true or false", "int": "a whole number", "str": "a text"}
-        return f"must be {kind.get(type(SETTINGS[name]).__name__, 'an object')}"
-    if name in SHAPES:
-        return _shape_problem(name, value)
-    if name in ("comboDefaults", "providerOverrides"):
-        layers = [value] if name == "comboDefaults" else list(value.values())
-        return next((told for layer in layers if (told := _layer_problem(layer))), None)
-    if name == SETTING:
-        return _refused(read_setting, value)
-    if name in _CHOICES and value not in _CHOICES[name]:
-        return f"must be one of: {', '.join(_CHOICES[name])}"
-    low, high = _RANGES.get(name, (0, 0))
-    if name in _RANGES and not low <= value <= high:
-        return f"must be between {low} and {high}"
+def _expected(kind: Any) -> tuple[str, str] | None:
+    """What a plain kind of value is to be, in words."""
+    if kind is bool:
+        return "", "must be true or false"
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "", f"must be one of: {', '.join(repr(part) for part in parts)}"
+    meta = kind.__metadata__[0] if origin is Annotated or hasattr(kind, "__metadata__") else None
+    if meta is not None and parts[0] is int:
+        return "", f"must be a whole number between {meta.ge} and {meta.le}"
+    if meta is not None and parts[0] is str:
+        return "", f"must be a text of at most {meta.max_length} characters"
     return None

@@ -18,6 +18,7 @@ from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.naming.patterns import matches
 from omniroute.routing.proxying import SILENT, Outbound, Proxying
+from omniroute.routing.settings import SETTINGS
 from omniroute.routing.shaping import Shaping, shaping_of
 from omniroute.storage.records.access import AccessRules
 from omniroute.storage.records.configuration import (
@@ -38,42 +39,6 @@ from omniroute.upstream.google import project_of
 DEMO_ACCOUNT = Connection(
     id="demo", provider=DEMO.id, name="Built-in demo", auth_type="none", default_model="echo"
 )
-
-SETTINGS: Mapping[str, Any] = {
-    "mcpEnabled": True,
-    "mcpTransport": "all",
-    "a2aEnabled": True,
-    "a2aTaskTtlMinutes": 5,
-    "autoRoutingEnabled": True,
-    "autoRoutingDefaultVariant": "",
-    "stripModelPrefix": False,
-    "fallbackStrategy": "fill-first",
-    "stickyRoundRobinLimit": 3,
-    "sessionAffinity": "explicit",
-    "comboDefaults": {},
-    "providerOverrides": {},
-    "semanticCacheEnabled": True,
-    "idempotencyWindowMs": 5_000,
-    "quotaPreflight": {
-        "defaultThresholdPercent": 2,
-        "warnThresholdPercent": 20,
-        "providerWindowDefaults": {},
-    },
-    "intentDetectionEnabled": True,
-    "intentSimpleMaxWords": 60,
-    "systemPrompt": {},
-    "thinkingBudget": {},
-    "taskRouting": {},
-    "backgroundDegradation": {},
-    "globalFallbackModel": "",
-    "emergencyFallback": {},
-    "modelFamilies": {},
-    "enableSocks5Proxy": True,
-    "requireLogin": True,
-    "setupComplete": False,
-    "bruteForceProtection": True,
-}
-"""Every setting with its default; stored values replace them one by one."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -246,12 +211,14 @@ def build_snapshot(
     prefixes.update({node.prefix: node.id for node in nodes_by_id.values()})
     by_id = {connection.id: connection for connection in connections}
     by_id[DEMO_ACCOUNT.id] = DEMO_ACCOUNT
+    in_force = {**SETTINGS, **settings}
     accounts: dict[str, list[Connection]] = {}
+    blocked = {prefixes.get(name, name) for name in in_force["blockedProviders"]}
+    usable = providers.keys() - blocked
     for connection in by_id.values():
-        if connection.is_active and connection.provider in providers:
+        if connection.is_active and connection.provider in usable:
             accounts.setdefault(connection.provider, []).append(connection)
     named = {combo.name: combo for combo in combos}
-    in_force = {**SETTINGS, **settings}
     snapshot = Snapshot(
         version=version,
         providers=providers,
@@ -265,7 +232,7 @@ def build_snapshot(
         combos=named,
         keys=_by_hash(keys),
         settings=in_force,
-        aliases=aliases or {},
+        aliases=_with_patterns(aliases or {}, in_force["wildcardAliases"]),
         mappings=tuple(row for row in mappings if row.enabled),
         custom_models=_by_provider(custom_models),
         compat={(row.provider, row.id): row for row in compat},
@@ -349,6 +316,13 @@ def _proxying(
 ) -> Proxying:
     allowed = replace(outbound, socks5=outbound.socks5 and settings["enableSocks5Proxy"])
     return Proxying(allowed, combos, [one.id for one in providers if one.probe_port is not None])
+
+
+def _with_patterns(
+    aliases: Mapping[str, str], patterns: Sequence[Mapping[str, str]]
+) -> dict[str, str]:
+    """Aliases with those of the setting; one that operators added by its name comes first."""
+    return {**{row["pattern"]: row["target"] for row in patterns}, **aliases}
 
 
 def _by_hash(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:

@@ -23,7 +23,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def edge(**more: Any) -> tuple[Edge, httpx.AsyncClient]:
-    made = Edge(echo, new_id=lambda: "id-1", max_body_bytes=10, **more)
+    made = Edge(echo, new_id=lambda: "id-1", max_body_bytes=lambda: 10, **more)
     return made, httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://localhost")
 
 
@@ -109,7 +109,7 @@ async def test_a_body_without_a_length_is_counted_as_it_comes() -> None:
             seen.append(message["body"])
             more = message["more_body"]
 
-    made = Edge(reader, new_id=lambda: "id-1", max_body_bytes=10)
+    made = Edge(reader, new_id=lambda: "id-1", max_body_bytes=lambda: 10)
     transport = httpx.ASGITransport(made)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         with pytest.raises(PayloadTooLarge):
@@ -189,7 +189,7 @@ async def test_requests_in_flight_are_counted() -> None:
         counted.append(made.in_flight)
         await echo(scope, receive, send)
 
-    made = Edge(inside, new_id=lambda: "id-1", max_body_bytes=10)
+    made = Edge(inside, new_id=lambda: "id-1", max_body_bytes=lambda: 10)
     transport = httpx.ASGITransport(made)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         await client.get("/")

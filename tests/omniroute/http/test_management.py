@@ -196,7 +196,7 @@ SETTINGS = {
     "an unknown name": ({"mcpEnable": True}, "Did you mean 'mcpEnabled'?"),
     "another type": ({"mcpEnabled": "yes"}, "true or false"),
     "another value": ({"mcpTransport": "pigeon"}, "streamable-http"),
-    "out of range": ({"a2aTaskTtlMinutes": 0}, "between 1 and"),
+    "out of range": ({"a2aTaskTtlMinutes": 0}, "between 1 and 10080"),
 }
 
 

@@ -189,6 +189,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         new_id=absent,
         new_api_key=absent,
         installation=absent,
+        data_dir=absent,
         started_at_ms=0,
     )
     query = SimulateQuery(model=model, prompt_token_estimate=10)

@@ -111,7 +111,15 @@ class Features:
         tokens = input_tokens(request) if tokens is None else tokens
         intent = None
         if settings["intentDetectionEnabled"]:
-            intent = intent_of(request, settings["intentSimpleMaxWords"])
+            intent = intent_of(
+                request,
+                settings["intentSimpleMaxWords"],
+                {
+                    "code": settings["intentExtraCodeKeywords"],
+                    "reasoning": settings["intentExtraReasoningKeywords"],
+                    "simple": settings["intentExtraSimpleKeywords"],
+                },
+            )
         self.asked = replace(
             self.asked,
             input_tokens=tokens,

@@ -4,7 +4,7 @@ Lists of words, not a model: it costs microseconds and says nothing it cannot sh
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -49,20 +49,29 @@ CODE_MARKS = re.compile(
 )
 
 
-def intent_of(request: ChatRequest, simple_max_words: int) -> Intent:
+def intent_of(
+    request: ChatRequest, simple_max_words: int, extra: Mapping[Intent, Sequence[str]] | None = None
+) -> Intent:
     """The kind of work: code before reasoning before simple, otherwise medium.
 
     Args:
         simple_max_words: from this length on nothing counts as simple.
+        extra: further words of an operator, by what they mean.
     """
-    text = last_turn(request)
-    if CODE_MARKS.search(text) or _spoken(CODE).search(text):
+    text, more = last_turn(request), extra or {}
+    if CODE_MARKS.search(text) or _says(text, CODE, more.get("code", ())):
         return "code"
-    if _spoken(REASONING).search(text):
+    if _says(text, REASONING, more.get("reasoning", ())):
         return "reasoning"
-    if len(text.split()) < simple_max_words and _spoken(SIMPLE).search(text):
+    if len(text.split()) < simple_max_words and _says(text, SIMPLE, more.get("simple", ())):
         return "simple"
     return "medium"
+
+
+def _says(text: str, words: str, more: Sequence[str]) -> bool:
+    if _spoken(words).search(text):
+        return True
+    return bool(more) and bool(_spoken("|".join(map(re.escape, more))).search(text))
 
 
 def last_turn(request: ChatRequest) -> str:
@@ -79,7 +88,8 @@ def _spoken(words: str) -> re.Pattern[str]:
     # Chinese and Japanese put no spaces between words, so their words match anywhere.
     apart = [word for word in words.split("|") if not _unspaced(word)]
     joined = [word for word in words.split("|") if _unspaced(word)]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(apart)})|{'|'.join(joined)}", re.IGNORECASE)
+    found = [*([rf"(?<!\w)(?:{'|'.join(apart)})"] if apart else []), *joined]
+    return re.compile("|".join(found), re.IGNORECASE)
 
 
 def _unspaced(word: str) -> bool:
