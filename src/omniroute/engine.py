@@ -22,7 +22,9 @@ from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
 from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.metrics import Metrics
 from omniroute.pipeline.money.ledger import Ledger
+from omniroute.pipeline.payloads import PayloadLog
 from omniroute.routing.live import Live
 from omniroute.routing.proxying import Outbound
 from omniroute.routing.resilience.health import Health
@@ -319,6 +321,8 @@ class Engine:
     ledger: Ledger
     sessions: Sessions
     chat: ChatPipeline
+    metrics: Metrics
+    payloads: PayloadLog
     quota_desk: QuotaDesk
     quota_watch: QuotaWatch
     kept: Mapping[str, Keep]

@@ -43,13 +43,13 @@ def serve(
     data_dir: DataDir = None,
 ) -> None:
     """Serve all doors until Ctrl-C; running streams may finish."""
-    from omniroute_app.logs import configure_logs
+    from omniroute_app.logs import configure_logs, file_of
     from omniroute_app.runner import run
     from omniroute_app.serve import serve as serve_until_stopped
     from omniroute_app.settings import load_settings
 
     settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(settings.log_level, settings.log_format, file_of(settings))
     if run(serve_until_stopped(settings, _say)) and settings.self_restart:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 

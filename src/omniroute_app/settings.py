@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 20128
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
+_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
@@ -89,6 +90,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     proxy_test_url: str = "https://api64.ipify.org/?format=json"
     log_level: str = "warning"
     log_format: str = "text"
+    log_to_file: bool = True
+    log_file: Path | None = None
+    log_max_bytes: Annotated[int, Meta(ge=1_000)] = 50 * 1024 * 1024
+    log_max_files: Annotated[int, Meta(ge=1, le=1_000)] = 20
     model_spellings: bool = True
     discover: bool = True
     self_restart: bool = False
@@ -349,6 +354,18 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "log_level": Variable(("APP_LOG_LEVEL",), "debug, info, warning or error."),
     "log_format": Variable(("APP_LOG_FORMAT",), "text or json."),
+    "log_to_file": Variable(
+        ("APP_LOG_TO_FILE",), "Write the log to a file as well, as JSON lines."
+    ),
+    "log_file": Variable(
+        ("APP_LOG_FILE_PATH",), "Which file. Default: `logs/app.log` in the data dir."
+    ),
+    "log_max_bytes": Variable(
+        ("APP_LOG_MAX_FILE_SIZE",), "From this size on, in bytes, a new file is begun."
+    ),
+    "log_max_files": Variable(
+        ("APP_LOG_MAX_FILES",), "How many full files are kept beside the current one."
+    ),
     "model_spellings": Variable(
         ("MODEL_ALIAS_COMPAT_ENABLED",),
         "Understand other vendors' spellings of model names, such as `gpt-oss:120b`.",
@@ -397,12 +414,17 @@ def _parsed(variable: str, text: str, kind: object) -> object:
         raise InvalidRequest(f"{variable} must be true or false, not '{text}'.", param=variable)
     if "int" in str(kind):
         try:
-            return int(text)
+            return _sized(text) if text[-1:].upper() in _UNITS else int(text)
         except ValueError:
             raise InvalidRequest(
                 f"{variable} must be a whole number, not '{text}'.", param=variable
             ) from None
     return text.strip()
+
+
+def _sized(text: str) -> int:
+    """A size such as `50M`, in bytes."""
+    return int(text[:-1]) * _UNITS[text[-1].upper()]
 
 
 def listed(text: str) -> tuple[str, ...]:

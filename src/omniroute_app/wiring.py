@@ -37,13 +37,16 @@ from omniroute.pipeline.keepers.live_keepers import (
     SessionKeeper,
 )
 from omniroute.pipeline.keepers.proxy_log import ProxyLogKeeper, ProxyUses
+from omniroute.pipeline.metrics import Metrics
 from omniroute.pipeline.money.ledger import Ledger
+from omniroute.pipeline.payloads import PayloadLog, payload_policy
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.reuse.answers import Answers
 from omniroute.pipeline.reuse.idempotency import Idempotency
 from omniroute.pipeline.reuse.recall import Recall
 from omniroute.pipeline.reuse.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.reuse.sharing import Sharing
+from omniroute.pipeline.settlement import Observer
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.environment_proxies import read_environment
 from omniroute.routing.live import Live
@@ -82,7 +85,9 @@ from omniroute.upstream.pools import ProxyLimits
 from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
 from omniroute_app.discovery import accounts_from_environment, local_servers
+from omniroute_app.logs import log_request
 from omniroute_app.settings import Settings, listed
+from omniroute_app.tracing import Traces, wanted
 
 
 @asynccontextmanager
@@ -206,6 +211,19 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         relay = ContextRelay(now_ms, quotas.of, lambda: str(uuid.uuid4()), handoffs)
         relay.restore(await handoffs.all())
         stack.callback(relay.stop)
+        metrics = Metrics()
+        payloads = PayloadLog(
+            database, lambda: payload_policy(configuration.snapshot.settings), now_ms
+        )
+        await stack.enter_async_context(payloads)
+        traced: list[Observer] = []
+        collector = wanted(environ)
+        if collector is not None:
+            traces = Traces(collector, environ, gate)
+            stack.push_async_callback(traces.aclose)
+            traced.append(traces.observe)
+        if settings.log_level.lower() in ("debug", "info"):
+            traced.append(log_request)
         require_key = settings.require_api_key
         yield Engine(
             version=__version__,
@@ -235,6 +253,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 answers=Answers(cache, Idempotency(now_ms), Sharing()),
                 record=journal.append,
                 telemetry=Telemetry(now_ms),
+                observers=(metrics.observe, payloads.observe, *traced),
                 gate=gate,
                 demo=demo,
                 credentials=credentials,
@@ -247,6 +266,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 patience=lambda: _patience(policy.settings.wait_for_cooldown),
                 quotas=desk,
             ),
+            metrics=metrics,
+            payloads=payloads,
             quota_desk=desk,
             quota_watch=watch,
             kept=kept_by_default(

@@ -128,6 +128,7 @@ def build_bench(
         answers=Answers(ResponseCache(lambda: clock[0]), Idempotency(lambda: clock[0]), Sharing()),
         record=records.append,
         telemetry=telemetry,
+        observers=(),
         gate=gate,
         demo=demo,
         credentials=credentials,

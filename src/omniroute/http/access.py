@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from omniroute.caller import Caller, run_named
+from omniroute.caller import Caller, covers, run_named
 from omniroute.errors import Forbidden, Unauthenticated
 from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.peers import (
@@ -18,7 +18,7 @@ from omniroute.http.peers import (
     presented_key,
     require_networks,
 )
-from omniroute.http.route_classes import rule_for
+from omniroute.http.route_classes import RouteRule, rule_for
 from omniroute.pipeline.callers.admission import RUN_HEADER, Admission, bearer
 from omniroute.routing.snapshot import Snapshot
 
@@ -81,7 +81,8 @@ class Access:
         )
 
     def _operator(self, scope: Scope, snapshot: Snapshot) -> Caller:
-        headers, tier = headers_of(scope), rule_for(scope["path"], scope["method"]).tier
+        headers, rule = headers_of(scope), rule_for(scope["path"], scope["method"])
+        tier = rule.tier
         local = self.is_local(scope)
         if tier == "local_only" and not local:
             raise Forbidden("Only this machine may use this route.", code="LOCAL_ONLY")
@@ -92,7 +93,7 @@ class Access:
             self._require_own_page(scope, headers)
             return Caller(door="http", is_operator=True, credential="session")
         key = bearer(headers)
-        if key is not None and (known := self._managing(scope, snapshot, key)) is not None:
+        if key is not None and (known := self._managing(scope, snapshot, key, rule)) is not None:
             return known
         if tier != "always_protected" and not login_required(snapshot, local=local):
             self._require_own_origin(headers)
@@ -104,12 +105,15 @@ class Access:
             )
         raise Unauthenticated(_who_may(snapshot, local=local), code="AUTH_001")
 
-    def _managing(self, scope: Scope, snapshot: Snapshot, key: str) -> Caller | None:
+    def _managing(
+        self, scope: Scope, snapshot: Snapshot, key: str, rule: RouteRule
+    ) -> Caller | None:
         try:
             known = self.admission.keyed_caller(snapshot, "http", key, self.address_of(scope))
         except Unauthenticated:
             return None
-        return known if known.is_operator else None
+        scoped = rule.scope is not None and covers(known.scopes, rule.scope)
+        return known if known.is_operator or scoped else None
 
     def visitor(self, scope: Scope) -> Caller:
         """Anybody, for routes that check by themselves who may do what."""

@@ -42,6 +42,7 @@ from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import gemini_router
 from omniroute.http.key_routes import KEYS
 from omniroute.http.management import MANAGEMENT
+from omniroute.http.metrics_routes import METRICS
 from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
@@ -154,6 +155,7 @@ def build_http(
             *SESSIONS,
             *STORAGE,
             *SYSTEM,
+            *METRICS,
             *AUDIT,
             *AUTH,
         ],

@@ -24,6 +24,7 @@ from omniroute.http.keepalive import Keepalive, Progress, wants_progress
 from omniroute.operations import chat
 from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, StreamAnswer
+from omniroute.pipeline.telemetry import Stopwatch
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +184,7 @@ class ChatResponse(ASGIResponse):
             async with aclosing(answer.outputs):
                 own = {
                     **reply_headers(answer.head, None, self._session),
+                    **server_timing(watch),
                     **budget_headers(answer.head.purses, engine.now_ms()),
                 }
                 if progress is not None:
@@ -198,6 +200,7 @@ class ChatResponse(ASGIResponse):
                 "content-type": "application/json",
                 "content-length": str(len(body)),
                 **reply_headers(whole.head, whole.receipt, self._session),
+                **server_timing(watch),
                 **budget_headers(whole.head.purses, engine.now_ms()),
             },
         )
@@ -234,6 +237,12 @@ def _session_header(session: str | None) -> dict[str, str]:
     """The session a request belongs to; a name no header can carry is left out."""
     plain = session is not None and session.isascii() and session.isprintable()
     return {"x-omniroute-session-id": session} if plain and session is not None else {}
+
+
+def server_timing(watch: Stopwatch) -> dict[str, str]:
+    """What the gateway itself took, and what upstreams were waited for. Milliseconds."""
+    gateway, upstream = watch.gateway_s * 1000, watch.waited_s * 1000
+    return {"server-timing": f"gateway;dur={gateway:.2f}, upstream;dur={upstream:.2f}"}
 
 
 def reply_headers(head: ReplyHead, receipt: Receipt | None, session: str | None) -> dict[str, str]:

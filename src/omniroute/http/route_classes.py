@@ -17,12 +17,14 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class RouteRule(Struct, frozen=True):
-    """Whoever asks for `prefix` or below, with one of `methods` (empty: any)."""
+    """Whoever asks for `prefix` or below, with one of `methods` (empty: any). A key with `scope`
+    may ask for it as well, without managing anything else."""
 
     prefix: str
     route_class: RouteClass
     methods: frozenset[str] = frozenset()
     tier: Tier = "normal"
+    scope: str | None = None
 
 
 def _public(*prefixes: str, methods: frozenset[str] = frozenset()) -> tuple[RouteRule, ...]:
@@ -42,6 +44,7 @@ RULES: tuple[RouteRule, ...] = (
     *_public("/api/monitoring/health", "/api/settings/require-login", methods=_READS),
     *(RouteRule(prefix, "CLIENT_API", tier="operators") for prefix in MANAGED),
     *(RouteRule(prefix, "CLIENT_API") for prefix in ("/v1", "/v1beta", *OLLAMA_PATHS)),
+    RouteRule("/metrics", "MANAGEMENT", scope="metrics"),
     RouteRule("/api/cli-tools/runtime", "MANAGEMENT", tier="local_only"),
     _protected("/api/shutdown"),
     _protected("/api/restart"),

@@ -1,7 +1,8 @@
 """The call log: what was asked of the gateway, newest first. Source: 02 §9.1."""
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import asdict
 
@@ -52,7 +53,7 @@ class CallLog(Struct, frozen=True, kw_only=True, rename="camel"):
     """One request. Times are ISO-8601 and milliseconds, cost is USD, null where no price is known.
 
     `status` is null where no upstream was asked, `outcome` says what came of it then: `refused`,
-    or `completed` out of a cache. Bodies are not kept.
+    or `completed` out of a cache. Bodies are kept where the setting `callLogPayloads` says so.
     """
 
     id: str
@@ -82,7 +83,7 @@ class CallLog(Struct, frozen=True, kw_only=True, rename="camel"):
     attempts: int
     cost: float | None
     usage_estimated: bool
-    detail_state: Literal["none"] = "none"
+    detail_state: Literal["none", "ready", "corrupt"] = "none"
     request_summary: None = None
     has_request_body: bool = False
     has_response_body: bool = False
@@ -90,10 +91,12 @@ class CallLog(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CallDetail(CallLog, frozen=True, kw_only=True, rename="camel"):
-    """One request with its bodies, which are not kept."""
+    """One request with its bodies, where they are kept: JSON as such, anything else as text.
+    `bodies_cut` says that they were longer than what is kept."""
 
-    request_body: None = None
-    response_body: None = None
+    request_body: Any = None
+    response_body: Any = None
+    bodies_cut: bool = False
     pipeline_payloads: None = None
 
 
@@ -103,7 +106,18 @@ async def call_logs(engine: Engine, caller: Caller, query: CallQuery) -> tuple[C
     Raises:
         ValidationFailed: `status` is neither `ok`, `error` nor a number.
     """
-    return tuple(_told(row, CallLog) for row in await _newest(engine, _filter(query), query.limit))
+    rows = await _newest(engine, _filter(query), query.limit)
+    async with engine.database.reading() as work:
+        kept = await work.payloads.known([row.id for row in rows])
+    return tuple(
+        msgspec.structs.replace(
+            _told(row, CallLog),
+            detail_state="ready" if row.id in kept else "none",
+            has_request_body=kept.get(row.id, (False, False))[0],
+            has_response_body=kept.get(row.id, (False, False))[1],
+        )
+        for row in rows
+    )
 
 
 async def call_detail(engine: Engine, caller: Caller, request_id: str) -> CallDetail:
@@ -113,11 +127,37 @@ async def call_detail(engine: Engine, caller: Caller, request_id: str) -> CallDe
         NotFound: no call with this id is recorded.
     """
     await engine.journal.flush()
+    await engine.payloads.flush()
     async with engine.database.reading() as work:
         row = await work.calls.get(request_id)
-    if row is None:
-        raise NotFound(f"No call '{request_id}' is recorded.")
-    return _told(row, CallDetail)
+        if row is None:
+            raise NotFound(f"No call '{request_id}' is recorded.")
+        told = _told(row, CallDetail)
+        try:
+            payload = await work.payloads.get(request_id)
+        except ValueError:
+            return msgspec.structs.replace(told, detail_state="corrupt")
+    if payload is None:
+        return told
+    return msgspec.structs.replace(
+        told,
+        detail_state="ready",
+        has_request_body=payload.request is not None,
+        has_response_body=payload.response is not None,
+        request_body=_shown(payload.request),
+        response_body=_shown(payload.response),
+        bodies_cut=payload.cut,
+    )
+
+
+def _shown(body: bytes | None) -> Any:
+    """A body as JSON where it is JSON, else as text."""
+    if body is None:
+        return None
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode("utf-8", "replace")
 
 
 async def log_lines(engine: Engine, caller: Caller) -> tuple[str, ...]:

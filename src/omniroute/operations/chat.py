@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from omniroute.caller import Caller
@@ -19,7 +20,15 @@ async def complete(engine: Engine, call: ChatCall) -> WholeAnswer:
     Raises:
         OmniRouteError: the call was refused, or every target failed.
     """
-    return await engine.chat.complete(call)
+    recording = engine.payloads.begin(call)
+    if recording is None:
+        return await engine.chat.complete(call)
+    try:
+        answer = await engine.chat.complete(call)
+        recording.saw(answer.body or msgspec.json.encode(answer.reply))
+    finally:
+        engine.payloads.end(call, recording)
+    return answer
 
 
 async def stream_bytes(engine: Engine, call: ChatCall) -> StreamAnswer[bytes]:
@@ -28,7 +37,15 @@ async def stream_bytes(engine: Engine, call: ChatCall) -> StreamAnswer[bytes]:
     Raises:
         OmniRouteError: the call was refused, or every target failed before its first content.
     """
-    return await engine.chat.stream_bytes(call)
+    recording = engine.payloads.begin(call)
+    if recording is None:
+        return await engine.chat.stream_bytes(call)
+    try:
+        answer = await engine.chat.stream_bytes(call)
+    except BaseException:
+        engine.payloads.end(call, recording)
+        raise
+    return engine.payloads.recorded(call, recording, answer, bytes)
 
 
 async def stream_events(engine: Engine, call: ChatCall) -> StreamAnswer[list[Event]]:
@@ -37,7 +54,15 @@ async def stream_events(engine: Engine, call: ChatCall) -> StreamAnswer[list[Eve
     Raises:
         OmniRouteError: as for `stream_bytes`.
     """
-    return await engine.chat.stream_events(call)
+    recording = engine.payloads.begin(call)
+    if recording is None:
+        return await engine.chat.stream_events(call)
+    try:
+        answer = await engine.chat.stream_events(call)
+    except BaseException:
+        engine.payloads.end(call, recording)
+        raise
+    return engine.payloads.recorded(call, recording, answer, msgspec.json.encode)
 
 
 async def count_tokens(engine: Engine, call: ChatCall) -> TokenCount:

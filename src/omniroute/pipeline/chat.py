@@ -42,7 +42,7 @@ from omniroute.pipeline.preparing import prepared
 from omniroute.pipeline.reuse.answers import Answers, Source, Tape
 from omniroute.pipeline.reuse.recall import Recall, Remembering
 from omniroute.pipeline.reuse.response_cache import Kept
-from omniroute.pipeline.settlement import Record, Settlement, head_of
+from omniroute.pipeline.settlement import Observer, Record, Settlement, head_of
 from omniroute.pipeline.streams.flow import EventFlow, Flow, Reading, RelayFlow, TranslatedFlow
 from omniroute.pipeline.streams.seam import Committed, SeamedFlow
 from omniroute.pipeline.streams.streaming import FlowFor, Streaming
@@ -76,6 +76,7 @@ class ChatPipeline:
     answers: Answers
     record: Record
     telemetry: Telemetry
+    observers: tuple[Observer, ...]
     gate: Sender
     demo: Sender
     credentials: Credentials
@@ -355,6 +356,7 @@ class ChatPipeline:
             self.ledger,
             snapshot=self.snapshot(),
             telemetry=self.telemetry,
+            observers=self.observers,
         )
 
     def _endpoint(

@@ -28,6 +28,9 @@ from omniroute.storage.records.usage import FinishedRequest, SpentCharge, TraceR
 Record: TypeAlias = Callable[[FinishedRequest], None]
 """Keeps a finished request so that it survives the process."""
 
+Observer: TypeAlias = Callable[[ChatCall, RouteTrace], None]
+"""Hears of every finished request; must neither wait nor fail."""
+
 
 @dataclass(slots=True)
 class Settlement:
@@ -44,6 +47,7 @@ class Settlement:
     ledger: Ledger
     snapshot: Snapshot
     telemetry: Telemetry
+    observers: tuple[Observer, ...] = ()
     receipt: Receipt = field(default_factory=Receipt)
     plan: Plan | None = None
     reservation: Reservation | None = None
@@ -194,8 +198,10 @@ class Settlement:
         charges: tuple[SpentCharge, ...] = ()
         if self.reservation is not None:
             charges = self.ledger.settle(self.reservation, cost or 0)
-        finished = self._finished(outcome, served_by, usage, cost, error)
+        trace, finished = self._finished(outcome, served_by, usage, cost, error)
         self.record(msgspec.structs.replace(finished, charges=charges))
+        for observe in self.observers:
+            observe(self.call, trace)
         if outcome == "completed":
             for told in self.on_completed:
                 told()
@@ -231,7 +237,7 @@ class Settlement:
         usage: Usage | None,
         cost: int | None,
         error: str | None,
-    ) -> FinishedRequest:
+    ) -> tuple[RouteTrace, FinishedRequest]:
         call, receipt = self.call, self.receipt
         dialect = call.dialect
         provider = None
@@ -284,7 +290,7 @@ class Settlement:
         rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
         used = [part for part, _ in self._parts.values()] or ([usage] if usage else [])
         line = None if call.caller.no_log else call_row(call, trace, used)
-        return FinishedRequest(trace=row, usage=rows, call=line)
+        return trace, FinishedRequest(trace=row, usage=rows, call=line)
 
     def _priced(self, attempt: AttemptTrace) -> AttemptTrace:
         """An attempt with what it used, what that cost, and the price that was known."""

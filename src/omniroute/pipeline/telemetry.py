@@ -42,6 +42,17 @@ class Stopwatch:
         self._last = self._clock()
 
     @property
+    def gateway_s(self) -> float:
+        """What was done for the request, without the waiting for upstreams."""
+        waited = self.laps.get("connect", 0) + self.laps.get("stream", 0)
+        return sum(self.laps.values()) - waited
+
+    @property
+    def waited_s(self) -> float:
+        """Everything else, up to now."""
+        return self._clock() - self._began - self.gateway_s
+
+    @property
     def total_s(self) -> float:
         """From the start to the last lap."""
         return self._last - self._began

@@ -32,6 +32,14 @@ class WildcardAlias(Struct, frozen=True, forbid_unknown_fields=True):
     target: Annotated[str, Meta(min_length=1, max_length=300)]
 
 
+class PayloadPolicy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which bodies are kept: none, those of calls that did not end well, or all; each cut at a
+    size. Requests of keys with `noLog` are never kept."""
+
+    mode: Literal["off", "errors", "all"] = "off"
+    max_size_kb: Annotated[int, Meta(ge=1, le=10_240)] = 512
+
+
 class SettingRow(Struct, frozen=True):
     """A setting: what it is unless somebody says otherwise, what it may be, and what it does."""
 
@@ -136,6 +144,10 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     "semanticCacheEnabled": _switch("Whether answers are kept and given again.", on=True),
     "idempotencyWindowMs": _number(
         5_000, 1, 3_600_000, "How long an idempotency key gets the same answer."
+    ),
+    # What is written down
+    "callLogPayloads": SettingRow(
+        {}, PayloadPolicy, "Keep what requests and answers said: `off`, `errors` or `all`."
     ),
     # The way out
     "enableSocks5Proxy": _switch("Whether SOCKS5 proxies may be used.", on=True),

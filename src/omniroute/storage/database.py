@@ -28,6 +28,7 @@ from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import state, upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.payloads import PayloadRepository
 from omniroute.storage.pins import PinRepository
 from omniroute.storage.prices import PriceRepository
 from omniroute.storage.proxies import (
@@ -72,6 +73,7 @@ class Work:
         self.rollups = RollupRepository(connection)
         self.traces = TraceRepository(connection)
         self.calls = CallLogRepository(connection)
+        self.payloads = PayloadRepository(connection)
         self.audit = AuditRepository(connection)
         self.audit_log = AuditLogRepository(connection)
         self.tasks = TaskRepository(connection)

@@ -14,6 +14,7 @@ from omniroute.storage.tables import (
     audit_log,
     budget_windows,
     call_logs,
+    call_payloads,
     context_handoffs,
     key_value,
     mcp_tool_audit,
@@ -65,6 +66,13 @@ RULES: Mapping[str, Rule] = {
             at="timestamp_ms",
             keep=Keep(90, 100_000),
             told="The call log.",
+        ),
+        Rule(
+            name="callPayloads",
+            table=call_payloads,
+            at="timestamp_ms",
+            keep=Keep(7, 10_000),
+            told="What requests and answers said, where that is kept.",
         ),
         Rule(
             name="routingDecisions",

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -593,6 +594,17 @@ proxy_logs = Table(
     Column("connection_id", AnyText),
     Column("combo_id", AnyText),
     Column("account", AnyText),
+)
+
+# What requests and answers said, where that is kept; compressed.
+call_payloads = Table(
+    "call_payloads",
+    metadata,
+    Column("id", AnyText, primary_key=True),  # the request's
+    Column("timestamp_ms", BigInteger, nullable=False, index=True),
+    Column("request", LargeBinary),
+    Column("response", LargeBinary),
+    Column("cut", Boolean, nullable=False),
 )
 
 # Who failed to sign in, and how often of late.

@@ -181,6 +181,8 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         ledger=made.ledger,
         sessions=absent,
         chat=made.pipeline,
+        metrics=absent,
+        payloads=absent,
         quota_desk=absent,
         quota_watch=absent,
         kept={},

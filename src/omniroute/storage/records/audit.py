@@ -53,10 +53,15 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     until_ms: int | None = None
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether something of this name is a credential."""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDINGS)
+
+
 def without_secrets(value: Any, name: str = "") -> Any:
     """The same value with everything that is named like a credential hidden."""
-    plain = "".join(letter for letter in name.lower() if letter.isalnum())
-    if value is not None and (plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDINGS)):
+    if value is not None and is_secret_name(name):
         return HIDDEN
     if isinstance(value, dict):
         return {str(key): without_secrets(inner, str(key)) for key, inner in value.items()}
