@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, insert, select
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.tables import JsonText, key_value, metadata
@@ -39,6 +39,8 @@ def _value(column: Column[Any], place: int, draw: random.Random, keys: dict[str,
         return draw.random()
     if isinstance(column.type, Integer | BigInteger):
         return place if column.primary_key else draw.randrange(1 << 31)
+    if isinstance(column.type, LargeBinary):
+        return draw.randbytes(100)
     return f"{column.name}-{place}-äöü-\N{GRINNING FACE}"
 
 

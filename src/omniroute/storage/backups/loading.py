@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     TypeDecorator,
@@ -138,6 +139,8 @@ def _fits(column: Column[Any]) -> Callable[[Any], bool]:
     if isinstance(kind, Integer | BigInteger):
         bits = 63 if isinstance(kind, BigInteger) else 31
         return lambda value: isinstance(value, int) and -(1 << bits) <= value < 1 << bits
+    if isinstance(kind, LargeBinary):
+        return lambda value: isinstance(value, bytes)
     return lambda value: isinstance(value, str)
 
 
