@@ -18,7 +18,8 @@ db = App(
     help=(
         "Back the database up, restore it, bring it to this version, look it over.\n\n"
         "Works on the data directory itself. What would get in the way of a running gateway is "
-        "refused while one runs."
+        "refused while one runs.\n\n"
+        "Example: omniroute db backup --to before.sqlite"
     ),
 )
 
@@ -40,7 +41,10 @@ def backup(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Make a backup now, also while a gateway runs."""
+    """Make a backup now, also while a gateway runs.
+
+    Example: omniroute db backup --to before.sqlite
+    """
     from omniroute_app.runner import run
     from omniroute_app.upkeep import backup as make
 
@@ -59,6 +63,8 @@ def restore(
     """Replace everything with a backup or a file. What is there now is backed up first.
 
     A database that is damaged is moved aside and kept.
+
+    Example: omniroute db restore latest
     """
     from omniroute_app.runner import run
     from omniroute_app.upkeep import restore as load
@@ -68,7 +74,10 @@ def restore(
 
 @db.command
 def migrate(*, data_dir: DataDir = None, json: Json = False) -> None:
-    """Bring the database to this version, after a backup. A gateway that starts does it, too."""
+    """Bring the database to this version, after a backup. A gateway that starts does it, too.
+
+    Example: omniroute db migrate
+    """
     from omniroute_app.runner import run
     from omniroute_app.upkeep import migrate as bring_up
 
@@ -77,7 +86,10 @@ def migrate(*, data_dir: DataDir = None, json: Json = False) -> None:
 
 @db.command(name="doctor")
 def db_doctor(*, repair: Repair = False, data_dir: DataDir = None, json: Json = False) -> None:
-    """The same as `omniroute doctor`."""
+    """The same as `omniroute doctor`.
+
+    Example: omniroute db doctor --json
+    """
     doctor(repair=repair, data_dir=data_dir, json=json)
 
 
@@ -85,6 +97,8 @@ def doctor(*, repair: Repair = False, data_dir: DataDir = None, json: Json = Fal
     """Look over data directory, database, secrets, backups, port, disk and clock.
 
     Every finding says what to do next. The exit code is 1 where something is broken.
+
+    Example: omniroute doctor --repair
     """
     from omniroute_app.doctor import examine
     from omniroute_app.runner import run

@@ -1,6 +1,6 @@
 """`omniroute demo`: one request through each door of a running gateway, and what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -17,13 +17,12 @@ _META = {
 }
 
 
-async def demo(base_url: str, key: str | None, model: str, text: str, say: Say) -> None:
+async def demo(base_url: str, headers: Mapping[str, str], model: str, text: str, say: Say) -> None:
     """Send `text` through HTTP, MCP and A2A and print each answer with target, cost and reasons.
 
     Raises:
         InvalidRequest: no gateway answers at `base_url`, or a door refused.
     """
-    headers = {"authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=120) as client:
         try:
             for name, door in (("HTTP", _http), ("MCP", _mcp), ("A2A", _a2a)):

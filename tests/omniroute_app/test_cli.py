@@ -1,9 +1,6 @@
 """The command line: help that teaches, errors in one line, safe binds, the demo."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,21 +9,8 @@ from threading import Thread
 
 import httpx
 import pytest
+from tests.support.commands import omniroute
 from tests.support.processes import Gateway
-
-
-def omniroute(
-    *arguments: str, environ: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "omniroute_app", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-        env={**os.environ, **(environ or {})},
-    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.omniroute_app.conftest import new_database
-from tests.omniroute_app.test_cli import omniroute
+from tests.support.commands import omniroute
 from tests.support.processes import Gateway, free_port
 
 from omniroute.errors import Conflict, InvalidRequest, NotFound
