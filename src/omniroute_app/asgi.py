@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from omniroute.caller import Caller, run_named
@@ -87,8 +86,9 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     def max_body_bytes() -> int:
         return engine.snapshot.settings["maxBodySizeMb"] * MIB or settings.max_body_bytes
 
-    rest = Mount("/", app=cast("ASGIApp", http))
-    root = Starlette(routes=[*mcp_door.routes, *a2a_door.routes, rest], lifespan=lifespan)
+    root = Starlette(routes=[*mcp_door.routes, *a2a_door.routes], lifespan=lifespan)
+    # Not a mount: its pattern would miss paths with a line break in them.
+    root.router.default = cast("ASGIApp", http)
     edge = Edge(
         root,
         new_id=lambda: str(uuid.uuid4()),

@@ -60,7 +60,12 @@ async def clean_backups(
     return await backups.clean_backups(engine, operator, wanted)
 
 
-@get("/api/db-backups/export", tags=["Backups"], operation_id="export_database")
+@get(
+    "/api/db-backups/export",
+    tags=["Backups"],
+    operation_id="export_database",
+    media_type="application/octet-stream",
+)
 async def export_database(engine: TheEngine, operator: Operator) -> Stream:
     """The whole database as one SQLite file, whatever database the gateway stands on."""
     return await _download(
@@ -70,7 +75,12 @@ async def export_database(engine: TheEngine, operator: Operator) -> Stream:
     )
 
 
-@get("/api/db-backups/exportAll", tags=["Backups"], operation_id="export_all")
+@get(
+    "/api/db-backups/exportAll",
+    tags=["Backups"],
+    operation_id="export_all",
+    media_type="application/gzip",
+)
 async def export_all(engine: TheEngine, operator: Operator) -> Stream:
     """The database with settings, combos, accounts, keys and calls as JSON, in one archive."""
     return await _download(

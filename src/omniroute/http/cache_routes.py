@@ -7,6 +7,7 @@ from litestar.params import QueryParameter
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.paging import Offset
 from omniroute.http.problems import delete, get
 from omniroute.operations import cache
 
@@ -20,9 +21,8 @@ class Cleared(Struct, frozen=True):
 
 Model = Annotated[str | None, QueryParameter(name="model")]
 Signature = Annotated[str | None, QueryParameter(name="signature")]
-StaleMs = Annotated[int | None, QueryParameter(name="staleMs", ge=0)]
+StaleMs = Annotated[int | None, QueryParameter(name="staleMs", ge=0, le=10**15)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
-Offset = Annotated[int, QueryParameter(ge=0)]
 
 
 @get("/api/cache/stats", tags=["Cache"], operation_id="cache_stats")

@@ -20,6 +20,7 @@ from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.ollama.lists import loaded
 from omniroute.errors import InvalidRequest
 from omniroute.http.peers import headers_of
+from omniroute.http.problems import MODEL_PROBLEMS
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.routing.snapshot import Snapshot
 
@@ -45,18 +46,12 @@ class ChatOperation(Operation):
 
 
 RESPONSES: Mapping[int, ResponseSpec] = {
-    status: ResponseSpec(data_container=dict[str, Any], description=text, generate_examples=False)
-    for status, text in {
-        200: "The reply, or its events when a stream is asked for.",
-        400: "The request is not valid, or names an unknown model.",
-        401: "An API key is required.",
-        403: "The API key may not do this.",
-        413: "The body is over the limit.",
-        429: "A limit of the gateway or of every upstream account is reached.",
-        502: "Every upstream failed.",
-        503: "Nothing can be tried right now.",
-        504: "No upstream answered in time.",
-    }.items()
+    200: ResponseSpec(
+        data_container=dict[str, Any],
+        description="The reply, or its events when a stream is asked for.",
+        generate_examples=False,
+    ),
+    **MODEL_PROBLEMS,
 }
 
 Place: TypeAlias = Callable[[str, Snapshot, ChatRequest], ChatRequest]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from litestar import Request, Router, get, post
+from litestar import Request, Router
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, Struct, UnsetType
@@ -16,6 +16,7 @@ from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.http.peers import headers_of
+from omniroute.http.problems import model_get, model_post
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.operations import chat
 from omniroute.operations.models import ModelEntry, get_model, list_models
@@ -64,7 +65,7 @@ class TokenTotal(Struct, frozen=True, rename="camel"):
 def gemini_router(surface: ChatSurface) -> Router:
     """All routes of this API."""
 
-    @post(
+    @model_post(
         "/v1beta/models/{target:path}",
         status_code=200,
         summary="Gemini content",
@@ -145,7 +146,9 @@ def _counted(body: bytes) -> bytes:
     return msgspec.json.encode(inner) if inner is not None else body
 
 
-@get("/v1beta/models", summary="List models", tags=["Models"], operation_id="list_gemini_models")
+@model_get(
+    "/v1beta/models", summary="List models", tags=["Models"], operation_id="list_gemini_models"
+)
 async def gemini_models(
     request: Request[Any, Any, Any], engine: TheEngine, client: Client
 ) -> GeminiModelList:
@@ -159,7 +162,7 @@ async def gemini_models(
     return GeminiModelList(shown, str(after) if after < len(entries) else UNSET)
 
 
-@get(
+@model_get(
     "/v1beta/models/{model_id:path}",
     summary="One model",
     tags=["Models"],

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Request, get
+from litestar import Request
 from litestar.params import FromPath
 from msgspec import Struct
 
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.problems import model_get
 from omniroute.operations.models import (
     ModelEntry,
     get_model,
@@ -41,7 +42,7 @@ class AnthropicModelList(Struct, frozen=True):
     last_id: str | None
 
 
-@get("/v1/models", summary="List models", tags=["Models"], operation_id="list_models")
+@model_get("/v1/models", summary="List models", tags=["Models"], operation_id="list_models")
 async def models_route(
     request: Request[Any, Any, Any], engine: TheEngine, client: Client
 ) -> ModelList | AnthropicModelList:
@@ -56,7 +57,9 @@ async def models_route(
     )
 
 
-@get("/v1/models/{model_id:path}", summary="One model", tags=["Models"], operation_id="get_model")
+@model_get(
+    "/v1/models/{model_id:path}", summary="One model", tags=["Models"], operation_id="get_model"
+)
 async def model_route(
     request: Request[Any, Any, Any], engine: TheEngine, client: Client, model_id: FromPath[str]
 ) -> ModelEntry | AnthropicModel:
@@ -65,7 +68,7 @@ async def model_route(
     return _anthropic(entry) if "anthropic-version" in request.headers else entry
 
 
-@get(
+@model_get(
     "/v1/providers/{provider:str}/models",
     summary="Models of one provider",
     tags=["Models"],

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from litestar import Request, get, post
+from litestar import Request
 
 from omniroute.clock import iso
 from omniroute.dialects.ollama import lists
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.problems import model_get, model_post
 from omniroute.operations.inputs import decode_input
 from omniroute.operations.models import get_model, list_models
 
 
-@get("/api/tags", summary="List models", tags=["Models"], operation_id="list_ollama_models")
+@model_get("/api/tags", summary="List models", tags=["Models"], operation_id="list_ollama_models")
 async def tags_route(engine: TheEngine, client: Client) -> dict[str, Any]:
     """Every combo and model, in Ollama's form."""
     entries = await list_models(engine, client)
@@ -20,7 +21,7 @@ async def tags_route(engine: TheEngine, client: Client) -> dict[str, Any]:
     return {"models": shown}
 
 
-@post(
+@model_post(
     "/api/show",
     status_code=200,
     summary="One model",
@@ -36,13 +37,13 @@ async def show_route(
     return lists.shown(entry.id, entry.owned_by, iso(engine.started_at_ms))
 
 
-@get("/api/version", summary="Version", tags=["Models"], operation_id="ollama_version")
+@model_get("/api/version", summary="Version", tags=["Models"], operation_id="ollama_version")
 async def version_route(engine: TheEngine, client: Client) -> dict[str, str]:  # noqa: ARG001
     """The version, as Ollama clients ask for it."""
     return {"version": engine.version}
 
 
-@get("/api/ps", summary="Loaded models", tags=["Models"], operation_id="ollama_running")
+@model_get("/api/ps", summary="Loaded models", tags=["Models"], operation_id="ollama_running")
 async def running_route(client: Client) -> dict[str, Any]:  # noqa: ARG001
     """Models in memory: none, for the gateway runs none itself."""
     return {"models": []}

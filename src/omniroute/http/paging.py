@@ -5,4 +5,4 @@ from typing import Annotated
 from litestar.params import QueryParameter
 
 Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
-Offset = Annotated[int, QueryParameter(ge=0)]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000_000)]

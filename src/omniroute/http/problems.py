@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from litestar import delete as litestar_delete
 from litestar import get as litestar_get
@@ -44,11 +45,35 @@ PROBLEMS: Mapping[int, ResponseSpec] = {
         403: "The key may not do this.",
         404: "There is no such thing.",
         409: "It collides with something that exists.",
+        413: "The body is over the limit.",
+        429: "Too many attempts; Retry-After says when to come back.",
+        503: "The gateway is stopping, or its database does not answer.",
     }.items()
 }
+
+MODEL_PROBLEMS: Mapping[int, ResponseSpec] = {
+    status: ResponseSpec(data_container=dict[str, Any], description=text, generate_examples=False)
+    for status, text in {
+        400: "The request is not valid, or names an unknown model.",
+        401: "An API key is required.",
+        403: "The API key may not do this.",
+        404: "There is no such thing.",
+        409: "It is not in a state in which that could be done.",
+        413: "The body is over the limit.",
+        429: "A limit of the gateway or of every upstream account is reached.",
+        502: "Every upstream failed.",
+        503: "Nothing can be tried right now.",
+        504: "No upstream answered in time.",
+    }.items()
+}
+"""Errors of the model APIs; each client gets them in its own dialect."""
 
 delete = partial(litestar_delete, responses=dict(PROBLEMS))
 get = partial(litestar_get, responses=dict(PROBLEMS))
 patch = partial(litestar_patch, responses=dict(PROBLEMS))
 post = partial(litestar_post, responses=dict(PROBLEMS))
 put = partial(litestar_put, responses=dict(PROBLEMS))
+
+model_delete = partial(litestar_delete, responses=dict(MODEL_PROBLEMS))
+model_get = partial(litestar_get, responses=dict(MODEL_PROBLEMS))
+model_post = partial(litestar_post, responses=dict(MODEL_PROBLEMS))

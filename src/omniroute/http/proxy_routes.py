@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.errors import ValidationFailed
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.paging import Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations import proxies, proxy_checks, proxy_layers
 from omniroute.operations.proxy_inputs import (
@@ -21,7 +22,6 @@ REGISTRY = ("/v1/management/proxies", "/api/settings/proxies")
 _LAYERS = "/api/settings/proxy"
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
-Offset = Annotated[int, QueryParameter(ge=0)]
 ProxyId = Annotated[str | None, QueryParameter(name="id")]
 Used = Annotated[bool, QueryParameter(name="where_used")]
 Force = Annotated[bool, QueryParameter()]

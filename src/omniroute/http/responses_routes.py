@@ -4,7 +4,7 @@ import re
 from typing import Any, Literal
 
 import msgspec
-from litestar import Request, Router, delete, get, post
+from litestar import Request, Router
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
@@ -18,6 +18,7 @@ from omniroute.errors import InvalidRequest
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.http.peers import headers_of
+from omniroute.http.problems import model_delete, model_get, model_post
 from omniroute.http.reply import ChatResponse, ChatSurface, json_response
 from omniroute.http.token_routes import NO_MODEL, counted
 from omniroute.operations import responses
@@ -78,7 +79,7 @@ class Keeper:
 def responses_router(surface: ChatSurface, background: BackgroundResponses) -> Router:
     """All routes of this API."""
 
-    @post(
+    @model_post(
         "/v1/responses",
         status_code=200,
         summary="Response",
@@ -92,7 +93,7 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
     async def create(request: AnyRequest, client: Client) -> ASGIResponse:
         return await answered(request, client)
 
-    @post(
+    @model_post(
         "/v1/responses/input_tokens",
         status_code=200,
         summary="Count tokens",
@@ -117,7 +118,7 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
         found = await counted(surface.engine, asked, named=named)
         return CountedInput(input_tokens=found.input_tokens)
 
-    @post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
+    @model_post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
     async def act(request: AnyRequest, client: Client) -> ASGIResponse:
         """Clients name actions of their own provider here; any target answers them plainly."""
         return await answered(request, client)
@@ -131,7 +132,7 @@ def responses_router(surface: ChatSurface, background: BackgroundResponses) -> R
         headers = headers_of(request.scope)
         return ChatResponse(surface, CODEC, question.body, headers, keep=keeper)
 
-    @post(
+    @model_post(
         "/v1/responses/{response_id:str}/cancel",
         status_code=200,
         summary="Cancel a response",
@@ -169,7 +170,7 @@ async def _queued(
     return json_response(msgspec.json.encode(shown))
 
 
-@get(
+@model_get(
     "/v1/responses/{response_id:str}",
     summary="One response",
     tags=["Responses"],
@@ -188,7 +189,7 @@ async def one_response(
     return await responses.get_response(engine, client, response_id)
 
 
-@delete(
+@model_delete(
     "/v1/responses/{response_id:str}",
     status_code=200,
     summary="Delete a response",
@@ -200,7 +201,7 @@ async def forget(engine: TheEngine, client: Client, response_id: FromPath[str]) 
     return await responses.delete_response(engine, client, response_id)
 
 
-@get(
+@model_get(
     "/v1/responses/{response_id:str}/input_items",
     summary="Input of a response",
     tags=["Responses"],

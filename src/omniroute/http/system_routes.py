@@ -1,9 +1,11 @@
 """The process itself as routes: whether it has begun, what it runs on, how it ends. 02 §27."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from litestar import MediaType, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import QueryParameter
 from msgspec import Struct
 
@@ -51,14 +53,30 @@ async def shutdown(engine: TheEngine, operator: Operator) -> ShuttingDown:
     return ShuttingDown(success=True, message="The gateway stops when running requests are done.")
 
 
-@get("/api/system-info", tags=["System"], operation_id="system_info")
+@dataclass
+class SystemInfoOperation(Operation):
+    """Documents that the answer is also there as text."""
+
+    def __post_init__(self) -> None:
+        found = (self.responses or {}).get("200")
+        if isinstance(found, OpenAPIResponse) and found.content is not None:
+            found.content["text/plain"] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+
+
+@get(
+    "/api/system-info",
+    tags=["System"],
+    operation_id="system_info",
+    operation_class=SystemInfoOperation,
+)
 async def get_system_info(
     engine: TheEngine, operator: Operator, form: Form = "json"
-) -> Response[SystemInfo | str]:
+) -> Response[SystemInfo]:
     """What the gateway runs on; with `format=text` as lines for a report."""
     info = await system_info.system_info(engine, operator)
     if form == "text":
-        return Response(system_info.as_text(info), media_type=MediaType.TEXT)
+        text: Any = system_info.as_text(info)
+        return Response(text, media_type=MediaType.TEXT)
     return Response(info)
 
 

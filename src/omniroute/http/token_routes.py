@@ -3,13 +3,14 @@
 from typing import Any
 
 import msgspec
-from litestar import Request, post
+from litestar import Request
 
 from omniroute.chat import Dialect
 from omniroute.dialects import CODECS
 from omniroute.engine import Engine
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.http.peers import headers_of
+from omniroute.http.problems import model_post
 from omniroute.operations import chat
 from omniroute.operations.inputs import decode_input
 from omniroute.pipeline.exchange import ChatCall
@@ -18,7 +19,7 @@ from omniroute.pipeline.tokens.token_count import TokenCount, estimated
 NO_MODEL = "any"
 
 
-@post(
+@model_post(
     "/v1/messages/count_tokens",
     status_code=200,
     summary="Count tokens",

@@ -38,7 +38,7 @@ async def get_lines(engine: TheEngine, operator: Operator) -> tuple[str, ...]:
 @get("/api/usage/request-logs", tags=["Usage"], operation_id="usage_request_logs")
 async def get_request_logs(
     engine: TheEngine, operator: Operator, form: Format = "text"
-) -> tuple[str, ...] | tuple[CallLog, ...]:
+) -> tuple[str | CallLog, ...]:
     """The newest 200 calls, as lines; with `format=json` as objects."""
     if form == "json":
         return await call_logs.call_logs(engine, operator, CallQuery())
