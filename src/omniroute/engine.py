@@ -17,6 +17,8 @@ from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
 from omniroute.clock import now_ms as clock_ms
 from omniroute.errors import Conflict, InvalidRequest, OmniRouteError
+from omniroute.pipeline.accounts.callbacks import Callbacks
+from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
@@ -325,6 +327,8 @@ class Engine:
     payloads: PayloadLog
     quota_desk: QuotaDesk
     quota_watch: QuotaWatch
+    logins: Logins
+    callbacks: Callbacks
     kept: Mapping[str, Keep]
     price_lists: PriceLists
     now_ms: Callable[[], int]

@@ -84,6 +84,10 @@ class IdempotencyMismatch(InvalidRequest):
     """The idempotency key belongs to another request of the same caller."""
 
 
+class NothingToRenew(InvalidRequest):
+    """The account has no token that another one could be had for."""
+
+
 class BackupDamaged(InvalidRequest):
     """The backup exists, but its file fails the checks; nothing was changed."""
 
@@ -106,6 +110,10 @@ class MethodNotAllowed(OmniRouteError):
 
 class Conflict(OmniRouteError):
     """The write collides with something that exists."""
+
+
+class NotConfigured(Conflict):
+    """The thing is known here, and the operator has not set it up."""
 
 
 class PayloadTooLarge(OmniRouteError):
@@ -141,6 +149,10 @@ class UpstreamFailed(OmniRouteError):
         super().__init__(message, code=code, retry_after_s=retry_after_s, extras=extras)
         self.status = status
         self.error_type = error_type
+
+
+class SignInNeeded(UpstreamFailed):
+    """The provider does not renew an account's tokens any more; somebody has to sign in."""
 
 
 class TargetsUnavailable(OmniRouteError):

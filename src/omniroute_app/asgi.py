@@ -71,7 +71,13 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
 
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
     stagger_s = settings.health_check_stagger_ms / 1000
-    http = build_http(engine, access, heartbeat_s, stagger_s=stagger_s)
+    http = build_http(
+        engine,
+        access,
+        heartbeat_s,
+        stagger_s=stagger_s,
+        keeps_logins=not settings.disable_token_keeper,
+    )
     a2a_door = _a2a_door(engine, access, settings)
     mcp_door = _mcp_door(engine, access, settings)
 

@@ -55,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     heartbeat_interval_ms: Annotated[int, Meta(ge=0)] = 15_000
     shutdown_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
     health_check_stagger_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 3_000
+    oauth_timeout_ms: Annotated[int, Meta(ge=100, le=120_000)] = 15_000
+    disable_token_keeper: bool = False
     semantic_cache_max_size: Annotated[int, Meta(ge=1)] = 500
     semantic_cache_max_bytes: Annotated[int, Meta(ge=1)] = 4 * 1024 * 1024
     semantic_cache_ttl_ms: Annotated[int, Meta(ge=1)] = 3_600_000
@@ -233,6 +235,15 @@ VARIABLES: Mapping[str, Variable] = {
     "health_check_stagger_ms": Variable(
         ("HEALTHCHECK_STAGGER_MS",),
         "Time between the tests of two accounts that have a `healthCheckInterval`.",
+    ),
+    "oauth_timeout_ms": Variable(
+        ("OMNIROUTE_OAUTH_TIMEOUT_MS",),
+        "How long a provider's sign-in server may take; that and 2 s more is how long a process "
+        "that dies while it renews a token holds others up.",
+    ),
+    "disable_token_keeper": Variable(
+        ("OMNIROUTE_DISABLE_TOKEN_HEALTHCHECK",),
+        "Renew tokens of accounts only when a request needs them.",
     ),
     "semantic_cache_max_size": Variable(
         ("SEMANTIC_CACHE_MAX_SIZE",), "How many answers the response cache has in memory."

@@ -14,6 +14,8 @@ from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
 from omniroute.operations.reference_files import ReferenceFiles
 from omniroute.operations.retention import kept_by_default
+from omniroute.pipeline.accounts.callbacks import Callbacks
+from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.quota_question import Asking
 from omniroute.pipeline.accounts.quota_watch import QuotaWatch
@@ -50,6 +52,7 @@ from omniroute.pipeline.settlement import Observer
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.environment_proxies import read_environment
 from omniroute.routing.live import Live
+from omniroute.routing.oauth_clients import OAuthClients
 from omniroute.routing.proxying import Outbound
 from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.resilience.health import Health
@@ -183,6 +186,23 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         for connection, (at_ms, report) in (await history.latest()).items():
             quotas.report(connection, report, at_ms)
         demo, credentials = DemoSender(), Credentials(gate, now_ms)
+        logins = Logins(
+            snapshot=lambda: configuration.snapshot,
+            database=database,
+            noted=configuration.noted,
+            clients=OAuthClients(environ),
+            sender=gate,
+            health=health,
+            holder=holder.name,
+            now_ms=now_ms,
+            allow_private=_allow_private(settings),
+            timeout_s=settings.oauth_timeout_ms / 1000,
+        )
+        configuration.watch(logins.seen)
+        logins.seen(configuration.snapshot)
+        stack.push_async_callback(logins.aclose)
+        callbacks = Callbacks(settings.public_url, now_ms)
+        stack.push_async_callback(callbacks.aclose)
         desk = QuotaDesk(
             lambda: configuration.snapshot,
             quotas,
@@ -192,6 +212,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 credentials,
                 _allow_private(settings),
                 lambda account: configuration.snapshot.proxying.route(account),
+                logins,
             ),
             now_ms,
             history.keep,
@@ -265,11 +286,14 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 allow_private=_allow_private(settings),
                 patience=lambda: _patience(policy.settings.wait_for_cooldown),
                 quotas=desk,
+                logins=logins,
             ),
             metrics=metrics,
             payloads=payloads,
             quota_desk=desk,
             quota_watch=watch,
+            logins=logins,
+            callbacks=callbacks,
             kept=kept_by_default(
                 settings.app_log_days,
                 settings.call_log_days,

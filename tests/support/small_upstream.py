@@ -37,11 +37,11 @@ class SmallUpstream:
                 path = head.split(" ", 2)[1]
                 key = head.partition("authorization: bearer ")[2].partition("\r\n")[0]
                 self.asked.append((path, key))
-                kind, answer = _answer(path, json.loads(body or b"{}"))
+                kind, told = answer(path, json.loads(body or b"{}"))
                 writer.write(
                     f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
-                    f"Content-Length: {len(answer)}\r\n\r\n".encode()
-                    + answer
+                    f"Content-Length: {len(told)}\r\n\r\n".encode()
+                    + told
                 )
                 await writer.drain()
         writer.close()
@@ -63,7 +63,8 @@ async def small_upstream() -> AsyncIterator[SmallUpstream]:
         await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
-def _answer(path: str, body: dict[str, Any]) -> tuple[str, bytes]:
+def answer(path: str, body: dict[str, Any]) -> tuple[str, bytes]:
+    """The kind and the bytes of its answer."""
     if path.endswith("/ip"):
         return "application/json", b'{"ip":"203.0.113.9"}'
     if path.endswith("/models"):

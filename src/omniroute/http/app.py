@@ -45,6 +45,7 @@ from omniroute.http.management import MANAGEMENT
 from omniroute.http.metrics_routes import METRICS
 from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
+from omniroute.http.oauth_routes import OAUTH_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.pricing_routes import PRICING
 from omniroute.http.proxy_routes import PROXIES
@@ -61,6 +62,7 @@ from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
 from omniroute.operations.account_keeper import AccountKeeper
 from omniroute.operations.background import BackgroundResponses
+from omniroute.operations.oauth.keeper import LoginKeeper
 from omniroute.operations.price_keeper import PriceKeeper
 from omniroute.operations.retention import RetentionKeeper
 
@@ -85,13 +87,19 @@ class JsonRequest(AnyRequest):
 
 
 def build_http(
-    engine: Engine, access: Access, heartbeat_s: float | None, *, stagger_s: float = 3.0
+    engine: Engine,
+    access: Access,
+    heartbeat_s: float | None,
+    *,
+    stagger_s: float = 3.0,
+    keeps_logins: bool = True,
 ) -> Litestar:
     """The HTTP doors of one engine.
 
     Args:
         heartbeat_s: silence after which a stream gets a keep-alive frame; None for never.
         stagger_s: between the beginnings of two tests of accounts in the background.
+        keeps_logins: whether tokens are renewed before a request needs them.
     """
 
     async def client(request: AnyRequest) -> Caller:
@@ -127,6 +135,7 @@ def build_http(
             lambda _: PriceKeeper(engine).lifespan(),
             lambda _: AccountKeeper(engine, stagger_s).lifespan(),
             lambda _: RetentionKeeper(engine).lifespan(),
+            *([lambda _: LoginKeeper(engine, stagger_s).lifespan()] if keeps_logins else []),
         ],
         route_handlers=[
             chat_router(surface),
@@ -136,6 +145,7 @@ def build_http(
             *OLLAMA_ROUTES,
             count_tokens_route,
             *ACCOUNTS,
+            *OAUTH_ROUTES,
             *MANAGEMENT,
             *KEYS,
             *COMBOS,

@@ -15,11 +15,14 @@ from omniroute.errors import (
     IdempotencyMismatch,
     InvalidRequest,
     MethodNotAllowed,
+    NotConfigured,
     NotFound,
+    NothingToRenew,
     OmniRouteError,
     PayloadTooLarge,
     RateLimited,
     ShuttingDown,
+    SignInNeeded,
     StorageUnavailable,
     TargetsUnavailable,
     Unauthenticated,
@@ -31,6 +34,7 @@ STATUS: Mapping[type[OmniRouteError], int] = {
     InvalidRequest: 400,
     IdempotencyMismatch: 422,
     BackupDamaged: 422,
+    NothingToRenew: 422,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
@@ -110,6 +114,8 @@ def management_body(error: OmniRouteError, request_id: str) -> dict[str, Any]:
             },
             "requestId": request_id,
         }
+    if isinstance(error, NotConfigured | SignInNeeded):
+        return {"error": message, **error.extras}
     if error.extras:
         return {"error": {"message": message, **error.extras}}
     return {"error": message}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from omniroute.caller import Caller
 from omniroute.catalog.provider import Provider
-from omniroute.clock import from_iso, iso
+from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, UpstreamFailed, ValidationFailed
 from omniroute.operations.account_options import checked_options, merged_options
@@ -19,6 +19,8 @@ from omniroute.operations.connections import (
     known_account,
     known_provider,
 )
+from omniroute.pipeline.accounts.logins import Kind as LoginKind
+from omniroute.pipeline.accounts.logins import LoginFailed
 from omniroute.pipeline.accounts.probe import Diagnosis, Method, Probed, Source, probe
 from omniroute.routing.resilience.policy import category_of
 from omniroute.routing.snapshot import DEMO_ACCOUNT, endpoint
@@ -153,12 +155,22 @@ async def examined(engine: Engine, account: Connection, asked: str | None = None
     """What a test of an account finds; nothing changes by it."""
     provider = engine.snapshot.providers.get(account.provider)
     started_ms = engine.now_ms()
-    found = await _probed(engine, provider, account, asked)
+    refreshed = False
+    try:
+        fresh = await engine.logins.fresh(account)
+        refreshed = fresh.access_token != account.access_token
+        found = await _probed(engine, provider, fresh, asked)
+        if found.status == 401 and engine.logins.renewable(fresh):
+            fresh = await engine.logins.renewed(fresh, refused=True)
+            refreshed = True
+            found = await _probed(engine, provider, fresh, asked)
+    except LoginFailed as error:
+        found = Probed(_NO_TOKEN[error.kind], "oauth", str(error))
     return CheckReport(
         valid=found.valid,
         error=None if found.valid else found.message,
         warning=found.warning,
-        refreshed=False,
+        refreshed=refreshed,
         diagnosis=DiagnosisView(
             type=found.diagnosis,
             source=found.source,
@@ -314,9 +326,6 @@ async def _probed(
     if provider is None:
         told = f"This version knows no provider '{account.provider}'."
         return Probed("unsupported", "local", told)
-    ended = account.auth_type == "oauth" and account.expires_at is not None
-    if ended and from_iso(str(account.expires_at)) <= engine.now_ms():
-        return Probed("token_expired", "oauth", "The access token has expired; sign in again.")
     usual = account.default_model or engine.snapshot.default_model(account)
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -404,6 +413,11 @@ def _serves(*formats: str) -> Callable[[Engine, Connection], bool]:
 
     return fits
 
+
+_NO_TOKEN: Mapping[LoginKind, Diagnosis] = {
+    "ended": "token_expired",
+    "failed": "token_refresh_failed",
+}
 
 _MODES: Mapping[Mode, Callable[[Engine, Connection], bool]] = {
     "all": lambda _engine, _account: True,

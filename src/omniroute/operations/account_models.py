@@ -14,6 +14,8 @@ from omniroute.clock import iso
 from omniroute.dialects import CODECS
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, UpstreamFailed
+from omniroute.operations.oauth.tokens import with_fresh_token
+from omniroute.pipeline.outbound import shown_by
 from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import ApiFormat, Capability, Connection
 from omniroute.upstream.send import OutboundRequest, Timeouts, TransportFailed
@@ -71,6 +73,7 @@ async def account_models(
     if account.options.get("autoFetchModels") is False or provider.in_process:
         return shown(snapshot.models(account), "local_catalog", NOT_ASKED)
     try:
+        account = await with_fresh_token(engine, account)
         models = await discovered(engine, provider, account)
     except UpstreamFailed as failed:
         known = tuple(model.id for model in known_models(provider.id))
@@ -115,9 +118,7 @@ async def _page(
         via=engine.snapshot.proxying.route(account).to(url),
     )
     try:
-        request = await chat.credentials.authorized(
-            provider, account.api_key, account.options, plain
-        )
+        request = await shown_by(account, provider, chat.credentials, plain)
         response = await chat.gate.send(request)
         try:
             body = await response.read()

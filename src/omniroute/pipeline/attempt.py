@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from omniroute.chat import ChatReply, Event, Failed, collect
 from omniroute.dialects import CODECS
 from omniroute.dialects.codec import MalformedReply
 from omniroute.errors import InvalidRequest
+from omniroute.pipeline.accounts.logins import LoginFailed
 from omniroute.pipeline.accounts.slots import Busy
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.outbound import Endpoint, authorized, outbound, self_contained
@@ -19,6 +20,7 @@ from omniroute.routing.resilience.retry_hints import retry_after_ms
 from omniroute.routing.resilience.verdicts import Cause, Failure
 from omniroute.upstream.aws.event_stream import EventStreamToSse
 from omniroute.upstream.send import (
+    OutboundRequest,
     OutboundResponse,
     Timeouts,
     TransportFailed,
@@ -197,15 +199,14 @@ async def _send(
 ) -> OutboundResponse:
     try:
         call = await self_contained(call, to)
-        request = await authorized(outbound(call, to, timeouts, stream=stream), to)
+        plain = outbound(call, to, timeouts, stream=stream)
+        response = Held(await _answered(plain, to), leave)
     except InvalidRequest as error:
         raise _failed("unsupported", 400, str(error)) from error
     except TransportFailed as error:
         raise _transport_failure(error) from error
-    try:
-        response = Held(await to.sender.send(request), leave)
-    except TransportFailed as error:
-        raise _transport_failure(error) from error
+    except LoginFailed as error:
+        raise _login_failure(error) from error
     if response.status != 200:
         try:
             raise await _status_failure(response, to, now_ms)
@@ -214,6 +215,20 @@ async def _send(
     to.turnstile.learn(response.status, response.headers, None)
     call.lap("connect")
     return response
+
+
+async def _answered(plain: OutboundRequest, to: Endpoint) -> OutboundResponse:
+    """The upstream's response. A token of a login that it refuses is renewed, once."""
+    logins = to.logins
+    if logins is None or to.account.auth_type != "oauth":
+        return await to.sender.send(await authorized(plain, to))
+    to = replace(to, account=await logins.fresh(to.account))
+    response = await to.sender.send(await authorized(plain, to))
+    if response.status != 401 or not logins.renewable(to.account):
+        return response
+    await response.aclose()
+    to = replace(to, account=await logins.renewed(to.account, refused=True))
+    return await to.sender.send(await authorized(plain, to))
 
 
 async def _reframed(response: OutboundResponse) -> AsyncIterator[bytes]:
@@ -289,6 +304,15 @@ def _transport_failure(error: TransportFailed) -> AttemptFailed:
     status = {"timeout": 504, "proxy_connect": 503}.get(error.kind, 502)
     failure = Failure(
         cause=error.kind, status=status, text=str(error), retry_after_ms=error.retry_after_ms
+    )
+    return AttemptFailed(failure)
+
+
+def _login_failure(error: LoginFailed) -> AttemptFailed:
+    if error.kind == "ended":
+        return _failed("login_ended", 401, str(error))
+    failure = Failure(
+        cause="login_failed", status=503, text=str(error), retry_after_ms=error.retry_after_ms
     )
     return AttemptFailed(failure)
 

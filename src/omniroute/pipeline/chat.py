@@ -17,6 +17,7 @@ from omniroute.errors import (
     UpstreamFailed,
 )
 from omniroute.pipeline.accounts.key_ring import KeyRing
+from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.pipeline.accounts.slots import ComboSlots, Turnstiles
 from omniroute.pipeline.attempt import (
@@ -90,6 +91,7 @@ class ChatPipeline:
     patience: Callable[[], Patience] = Patience
     quotas: QuotaDesk | None = None
     keys: KeyRing = field(default_factory=KeyRing)
+    logins: Logins | None = None
 
     async def complete(self, call: ChatCall) -> WholeAnswer:
         """Answer with a whole reply.
@@ -379,6 +381,7 @@ class ChatPipeline:
                 account, candidate.model, self._combo_slots(combo, candidate, snapshot)
             ),
             route=snapshot.proxying.route(account, combo),
+            logins=self.logins,
         )
 
     def _combo_slots(

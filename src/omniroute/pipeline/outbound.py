@@ -9,6 +9,7 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.adaptation import adapted
 from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.raw_json import raw, raw_object
+from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.slots import Turnstile
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.inlining import inlined
@@ -36,8 +37,8 @@ class Endpoint:
 
     `dialect` is one of those the provider speaks; `fetch` gets what a request only points at;
     `turnstile` is where requests to the account line up. `account` has the key that is sent;
-    `key` is its place where there are several. `compat` is what is done otherwise for its model,
-    `route` the way out for it.
+    `key` is its place where there are several, `logins` renews its tokens where people sign in.
+    `compat` is what is done otherwise for its model, `route` the way out for it.
     """
 
     candidate: Candidate
@@ -52,6 +53,7 @@ class Endpoint:
     key: int | None = None
     compat: Compat = _AS_USUAL
     route: Route = DIRECT
+    logins: Logins | None = None
 
     @property
     def proxy(self) -> str | None:
@@ -98,8 +100,20 @@ async def authorized(request: OutboundRequest, to: Endpoint) -> OutboundRequest:
         InvalidRequest: they are not of the kind the provider takes.
         TransportFailed: a token could not be fetched.
     """
-    account = to.account
-    return await to.credentials.authorized(to.provider, account.api_key, account.options, request)
+    return await shown_by(to.account, to.provider, to.credentials, request)
+
+
+async def shown_by(
+    account: Connection, provider: Provider, credentials: Credentials, request: OutboundRequest
+) -> OutboundRequest:
+    """A request with the credentials of an account; raises as `authorized`."""
+    return await credentials.authorized(
+        provider,
+        account.credential,
+        account.options,
+        request,
+        login=account.auth_type == "oauth",
+    )
 
 
 def shaped(body: bytes, provider: Provider) -> bytes:

@@ -28,6 +28,7 @@ from omniroute.storage.mappings import MappingRepository
 from omniroute.storage.migrate import state, upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
+from omniroute.storage.oauth import OAuthStateRepository, RefreshLeaseRepository
 from omniroute.storage.payloads import PayloadRepository
 from omniroute.storage.pins import PinRepository
 from omniroute.storage.prices import PriceRepository
@@ -96,6 +97,8 @@ class Work:
         self.proxies = ProxyRepository(connection, box)
         self.layered_proxies = LayeredProxyRepository(connection, box)
         self.proxy_logs = ProxyLogRepository(connection)
+        self.oauth_states = OAuthStateRepository(connection, box)
+        self.refresh_leases = RefreshLeaseRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

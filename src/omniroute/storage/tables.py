@@ -615,3 +615,24 @@ lockouts = Table(
     Column("attempts", JsonText),  # epoch milliseconds
     Column("locked_until_ms", BigInteger, nullable=False, index=True),
 )
+
+# Sign-ins that have begun. A `state` is kept as its SHA-256.
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    Column("state", AnyText, primary_key=True),
+    Column("provider", AnyText, nullable=False),
+    Column("verifier", AnyText, nullable=False),  # sealed
+    Column("redirect_uri", AnyText, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
+    Column("consumed_at_ms", BigInteger),
+)
+
+# Which process refreshes the tokens of an account. No foreign key: it is gone in seconds.
+refresh_leases = Table(
+    "refresh_leases",
+    metadata,
+    Column("connection_id", AnyText, primary_key=True),
+    Column("holder", AnyText, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)

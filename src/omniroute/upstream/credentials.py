@@ -45,17 +45,22 @@ class Credentials:
         key: str | None,
         options: Mapping[str, Any],
         request: OutboundRequest,
+        *,
+        login: bool = False,
     ) -> OutboundRequest:
         """The request with what shows whose it is.
 
         `options` are the account's own; `auth` among them, `bearer` say, is for services that
-        take a key in more than one way.
+        take a key in more than one way. `login`: the key is the access token of somebody who has
+        signed in, which every service takes as a bearer's.
 
         Raises:
             InvalidRequest: the credentials are not of the kind this provider takes.
             TransportFailed: a token could not be fetched.
         """
-        if provider.auth is Auth.GOOGLE_SERVICE_ACCOUNT and key:
+        if login:
+            extra = key_headers(provider, key, Auth.BEARER)
+        elif provider.auth is Auth.GOOGLE_SERVICE_ACCOUNT and key:
             token = await self._google.token(key, request.via)
             extra = key_headers(provider, token, Auth.BEARER)
         elif provider.auth is Auth.AWS_SIGV4 and key and "accessKeyId" in options:

@@ -323,7 +323,7 @@ async def test_what_cannot_be_asked_says_so(opened: Site, client: httpx.AsyncCli
     async with opened.engine.configuration.noted() as work:
         await work.connections.save(login)
     found = (await client.post(f"{PATH}/{login.id}/test")).json()["diagnosis"]
-    assert (found["type"], found["source"]) == ("token_expired", "oauth")
+    assert (found["type"], found["source"]) == ("token_refresh_failed", "oauth")
     shown = (await client.get(f"{PATH}/{login.id}")).json()["connection"]
     assert (shown["authType"], shown["email"]) == ("oauth", "a@example.org")
     assert not {"accessToken", "refreshToken", "idToken"} & shown.keys()

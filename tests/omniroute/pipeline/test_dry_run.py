@@ -185,6 +185,8 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         payloads=absent,
         quota_desk=absent,
         quota_watch=absent,
+        logins=absent,
+        callbacks=absent,
         kept={},
         price_lists=absent,
         now_ms=made.pipeline.now_ms,

@@ -178,6 +178,16 @@ EXAMPLES = {
         "proxy_unusable",
         "next-account",
     ),
+    "a sign-in that has ended": (
+        Failure(cause="login_ended", status=401),
+        "sign_in_needed",
+        "next-account",
+    ),
+    "a token that cannot be renewed for now": (
+        Failure(cause="login_failed", status=503),
+        "token_refresh_failed",
+        "next-account",
+    ),
     "an address we do not call": (
         Failure(cause="refused", status=502),
         "address_refused",

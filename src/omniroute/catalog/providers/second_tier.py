@@ -4,6 +4,15 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.quota_shapes import QuotaApi
 
 SECOND_TIER = (
+    # People sign in to it; it has no chat API of the usual shape (see the guide to sign-ins).
+    Provider(
+        id="gitlab-duo",
+        name="GitLab Duo",
+        alias="gitlab",
+        base_url="https://gitlab.com/api/v4",
+        source="https://docs.gitlab.com/api/rest/",
+        check="/user",
+    ),
     Provider(
         id="deepinfra",
         name="DeepInfra",

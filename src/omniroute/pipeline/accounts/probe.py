@@ -13,7 +13,7 @@ from omniroute.chat import ChatRequest, Message, Text
 from omniroute.dialects import CODECS
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.accounts.quota_question import Asking
-from omniroute.pipeline.outbound import chat_path, own_headers, shaped, target_facts
+from omniroute.pipeline.outbound import chat_path, own_headers, shaped, shown_by, target_facts
 from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import Compat, Connection
 from omniroute.upstream.send import FailureKind, OutboundRequest, Timeouts, TransportFailed
@@ -195,11 +195,8 @@ async def _chat(through: Asking, provider: Provider, account: Connection, model:
 async def _answer(
     through: Asking, provider: Provider, account: Connection, request: OutboundRequest
 ) -> tuple[int, bytes]:
-    options = account.options
-    if account.auth_type == "oauth":
-        options = {**options, "auth": "bearer"}
     request = replace(request, via=through.route(account).to(request.url))
-    request = await through.credentials.authorized(provider, account.credential, options, request)
+    request = await shown_by(account, provider, through.credentials, request)
     response = await (through.demo if provider.in_process else through.gate).send(request)
     try:
         return response.status, await response.read()

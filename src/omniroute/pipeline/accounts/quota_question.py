@@ -9,6 +9,8 @@ from omniroute.catalog.quota_report import QuotaReport
 from omniroute.catalog.quota_shapes import Shape, read_report
 from omniroute.dialects import CODECS
 from omniroute.errors import UpstreamFailed
+from omniroute.pipeline.accounts.logins import LoginFailed, Logins
+from omniroute.pipeline.outbound import shown_by
 from omniroute.routing.proxying import DIRECT, Route
 from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import Connection
@@ -21,13 +23,14 @@ TIMEOUTS = Timeouts(connect_s=5.0, headers_s=10.0, idle_s=10.0)
 @dataclass(frozen=True, slots=True)
 class Asking:
     """What a question goes out through. `allow_private` as for chats; `route` is the way out for
-    an account."""
+    an account, `logins` renews its tokens where people sign in."""
 
     gate: Sender
     demo: Sender
     credentials: Credentials
     allow_private: bool
     route: Callable[[Connection], Route] = lambda _account: DIRECT
+    logins: Logins | None = None
 
 
 async def ask(
@@ -54,14 +57,16 @@ async def ask(
     )
     try:
         if _same_origin(request.url, endpoint(provider, account, "")):
-            request = await through.credentials.authorized(
-                provider, account.api_key, account.options, request
-            )
+            if through.logins is not None:
+                account = await through.logins.fresh(account)
+            request = await shown_by(account, provider, through.credentials, request)
         response = await (through.demo if provider.in_process else through.gate).send(request)
         try:
             body = await response.read()
         finally:
             await response.aclose()
+    except LoginFailed as error:
+        raise UpstreamFailed(str(error), status=401 if error.kind == "ended" else 500) from error
     except TransportFailed as error:
         raise UpstreamFailed(
             f"{provider.name} could not be asked what is left: {error}.", status=500

@@ -35,6 +35,8 @@ Cause: TypeAlias = Literal[
     "proxy_auth",  # the proxy wants other credentials
     "proxy_refused",  # the proxy will not connect
     "proxy_off",  # the configured proxy may not be used
+    "login_ended",  # somebody has to sign in to the account again
+    "login_failed",  # the account's token could not be renewed for now
 ]
 
 Action: TypeAlias = Literal["retry", "next-account", "next-target", "answer"]
@@ -384,6 +386,26 @@ TABLE: tuple[tuple[Matcher, Verdict], ...] = (
         _cause("proxy_off"),
         Verdict(reason="proxy_unusable", action="next-account", blame="proxy"),
     ),
+    # The provider itself may be well: who gives tokens is another server.
+    (
+        _cause("login_ended"),
+        Verdict(
+            reason="sign_in_needed",
+            action="next-account",
+            blame="connection",
+            terminal="expired",
+        ),
+    ),
+    (
+        _cause("login_failed"),
+        Verdict(
+            reason="token_refresh_failed",
+            action="next-account",
+            blame="connection",
+            cooldown=30_000,
+            takes_hint=True,
+        ),
+    ),
     (
         _cause("refused"),
         Verdict(reason="address_refused", action="next-account", blame="gateway"),
@@ -489,6 +511,7 @@ _INFORMATIVE: dict[str, int] = {
     "unauthorized": 0,
     "forbidden": 0,
     "account_deactivated": 0,
+    "sign_in_needed": 0,
     "credits_exhausted": 1,
     "quota_exhausted": 1,
     "daily_quota_exhausted": 1,

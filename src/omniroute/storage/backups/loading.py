@@ -46,6 +46,8 @@ LIVE = frozenset(
         "rate_windows",
         "key_sessions",
         "lockouts",
+        "oauth_states",
+        "refresh_leases",
         "session_account_affinity",
         "rotation_states",
         "conversation_pins",

@@ -1,0 +1,1 @@
+"""Accounts that people sign in to."""
