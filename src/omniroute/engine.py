@@ -36,6 +36,7 @@ from omniroute.storage.backups.store import Backups
 from omniroute.storage.configured import Configured, read_again, read_all
 from omniroute.storage.database import Database, Work
 from omniroute.storage.drainer import Drainer
+from omniroute.storage.env_file import EnvFile
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.storage.retention import Keep
@@ -329,6 +330,7 @@ class Engine:
     quota_watch: QuotaWatch
     logins: Logins
     callbacks: Callbacks
+    env_file: EnvFile
     kept: Mapping[str, Keep]
     price_lists: PriceLists
     now_ms: Callable[[], int]

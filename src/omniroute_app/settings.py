@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from omniroute.errors import InvalidRequest
+from omniroute.storage.env_file import NAME as ENV_FILE
+from omniroute.storage.env_file import EnvFile
 
 log = logging.getLogger(__name__)
 
@@ -397,11 +399,13 @@ VARIABLES: Mapping[str, Variable] = {
 
 
 def load_settings(environ: Mapping[str, str], **given: object) -> Settings:
-    """Settings from the environment; `given` values (the command line) win over it.
+    """Settings from the environment and the env file of the data directory; `given` values (the
+    command line) win over both.
 
     Raises:
         InvalidRequest: a variable has a value that cannot be used; names it.
     """
+    environ = with_env_file(environ, _data_dir(environ, given.get("data_dir")))
     fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     values: dict[str, object] = {}
     for name, variable in VARIABLES.items():
@@ -409,12 +413,25 @@ def load_settings(environ: Mapping[str, str], **given: object) -> Settings:
         if found is not None:
             values[name] = _parsed(found, environ[found], fields[name])
     values.update({name: value for name, value in given.items() if value is not None})
-    values.setdefault("data_dir", Path.home() / ".omniroute")
-    values["data_dir"] = Path(str(values["data_dir"])).expanduser()
+    values["data_dir"] = _data_dir(environ, values.get("data_dir"))
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"A setting cannot be used: {error}") from error
+
+
+def with_env_file(environ: Mapping[str, str], data_dir: Path) -> Mapping[str, str]:
+    """The variables of the process over those of the env file in the data directory, if any.
+
+    Raises:
+        InvalidRequest: the file cannot be used.
+    """
+    return EnvFile(data_dir, environ).merged() if (data_dir / ENV_FILE).exists() else environ
+
+
+def _data_dir(environ: Mapping[str, str], given: object) -> Path:
+    told = given or environ.get("DATA_DIR")
+    return Path(str(told)).expanduser() if told else Path.home() / ".omniroute"
 
 
 def _parsed(variable: str, text: str, kind: object) -> object:

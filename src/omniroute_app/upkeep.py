@@ -20,7 +20,7 @@ from omniroute.storage.migrate import HEAD
 from omniroute.storage.secrets import Secrets
 from omniroute_app.db_commands import Printing
 from omniroute_app.running import running_gateway
-from omniroute_app.settings import Settings
+from omniroute_app.settings import Settings, with_env_file
 from omniroute_app.wiring import database_url, open_backups
 
 ITSELF = Caller(door="cli", is_operator=True)
@@ -114,7 +114,9 @@ async def opened(
     """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys = Secrets.load_or_create(settings.data_dir, os.environ)
+        keys = Secrets.load_or_create(
+            settings.data_dir, with_env_file(os.environ, settings.data_dir)
+        )
         box = keys.box()
         backups = open_backups(settings, box, keys.api_key_secret)
         url = database_url(settings)

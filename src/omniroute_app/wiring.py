@@ -72,6 +72,7 @@ from omniroute.storage.backups.store import Backups, Limits
 from omniroute.storage.cache_table import CacheTable
 from omniroute.storage.database import Database
 from omniroute.storage.drainer import Drainer
+from omniroute.storage.env_file import EnvFile
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_text import key_hash, new_api_key
@@ -89,7 +90,7 @@ from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
 from omniroute_app.discovery import accounts_from_environment, local_servers
 from omniroute_app.logs import log_request
-from omniroute_app.settings import Settings, listed
+from omniroute_app.settings import Settings, listed, with_env_file
 from omniroute_app.tracing import Traces, wanted
 
 
@@ -102,6 +103,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
     """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        env_file = EnvFile(settings.data_dir, environ)
+        environ = with_env_file(environ, settings.data_dir)
         keys = Secrets.load_or_create(settings.data_dir, environ)
         proxy_uses = ProxyUses(now_ms, lambda: str(uuid.uuid4()))
         gate = Gate(
@@ -294,6 +297,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             quota_watch=watch,
             logins=logins,
             callbacks=callbacks,
+            env_file=env_file,
             kept=kept_by_default(
                 settings.app_log_days,
                 settings.call_log_days,

@@ -38,6 +38,7 @@ from omniroute.http.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
+from omniroute.http.env_routes import ENV
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import gemini_router
 from omniroute.http.key_routes import KEYS
@@ -146,6 +147,7 @@ def build_http(
             count_tokens_route,
             *ACCOUNTS,
             *OAUTH_ROUTES,
+            *ENV,
             *MANAGEMENT,
             *KEYS,
             *COMBOS,

@@ -67,6 +67,28 @@ class OAuthClients:
         needed = [part for part in _ADDRESSES.get(flow, ()) if part not in known]
         return tuple(f"{prefix}_{part}" for part in ("CLIENT_ID", *needed))
 
+    def every_variable(self, provider: Provider) -> tuple[str, ...]:
+        """Everything that can be said of signing in to a provider."""
+        facts = OAUTH.get(provider.id, OAuthFacts(provider=provider.id))
+        prefix = self._prefix(provider)
+        base = (facts.base_variable,) if facts.base_variable else ()
+        return (*(f"{prefix}_{part}" for part in PARTS), *facts.client_ids, *base)
+
+    def missing(self, provider: Provider) -> tuple[str, ...]:
+        """The variables a client of a provider needs and does not have."""
+        facts = OAUTH.get(provider.id, OAuthFacts(provider=provider.id))
+        others = {f"{self._prefix(provider)}_CLIENT_ID": facts.client_ids}
+        return tuple(
+            name
+            for name in self.variables(provider)
+            if not any(self._get(one) for one in (name, *others.get(name, ())))
+        )
+
+    def reread(self, environ: Mapping[str, str]) -> None:
+        """Go on with other variables."""
+        self._environ = environ
+        self._made = {}
+
     def mentioned(self, providers: Iterable[Provider]) -> tuple[Provider, ...]:
         """The providers that some variable is about."""
         return tuple(

@@ -14,7 +14,7 @@ from msgspec import Struct
 from omniroute.errors import InvalidRequest, StorageUnavailable
 from omniroute_app.cli.where import Where
 from omniroute_app.running import running_gateway
-from omniroute_app.settings import Settings, load_settings
+from omniroute_app.settings import Settings, load_settings, with_env_file
 
 CLI_TOKEN_HEADER = "x-omniroute-cli-token"  # noqa: S105
 COOKIE = "auth_token"
@@ -89,7 +89,8 @@ def _cli_token(settings: Settings) -> str | None:
     from omniroute.storage.secrets import Secrets
 
     try:
-        return Secrets.load_or_create(settings.data_dir, os.environ).cli_token(settings.cli_salt)
+        environ = with_env_file(os.environ, settings.data_dir)
+        return Secrets.load_or_create(settings.data_dir, environ).cli_token(settings.cli_salt)
     except StorageUnavailable:  # another user's data directory: a login or a key may do
         return None
 

@@ -13,7 +13,7 @@ from omniroute_app.doctor import files, surroundings
 from omniroute_app.doctor.database import database
 from omniroute_app.doctor.finding import Finding, Patient
 from omniroute_app.running import running_gateway
-from omniroute_app.settings import Settings
+from omniroute_app.settings import Settings, with_env_file
 
 _MARKS = {"ok": "ok  ", "warning": "WARN", "error": "FAIL"}
 
@@ -35,7 +35,7 @@ async def examine(settings: Settings, *, repair: bool, printing: Printing) -> bo
     others = sorted(alive(settings.data_dir))
     patient = Patient(
         settings=settings,
-        environ=os.environ,
+        environ=with_env_file(os.environ, settings.data_dir),
         running=running or (f"process {others[0]}" if others else None),
         repair=repair,
         now_ms=now_ms(),

@@ -187,6 +187,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         quota_watch=absent,
         logins=absent,
         callbacks=absent,
+        env_file=absent,
         kept={},
         price_lists=absent,
         now_ms=made.pipeline.now_ms,
