@@ -37,3 +37,26 @@ def new_postgres_database() -> str:
 def drop_postgres_database(url: str) -> None:
     """Remove a database made by `new_postgres_database`."""
     asyncio.run(_execute(f"DROP DATABASE IF EXISTS {url.rsplit('/', 1)[1]} WITH (FORCE)"))
+
+
+def dumped(url: str) -> bytes:
+    """Every row of every table, as text."""
+
+    async def read() -> bytes:
+        import asyncpg
+
+        connection = await asyncpg.connect(url, timeout=3)
+        try:
+            tables = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            )
+            found = [
+                str(dict(row))
+                for table in tables
+                for row in await connection.fetch(f'SELECT * FROM "{table[0]}"')
+            ]
+        finally:
+            await connection.close()
+        return "\n".join(found).encode()
+
+    return asyncio.run(read())

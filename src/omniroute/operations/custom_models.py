@@ -11,6 +11,7 @@ from omniroute.caller import Caller
 from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
+from omniroute.operations.masking import masked_headers, unmasked_headers
 from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.database import Work
 from omniroute.storage.records.configuration import (
@@ -137,7 +138,7 @@ async def list_custom_models(engine: Engine, caller: Caller, provider: str | Non
     """
     snapshot = engine.snapshot
     wanted = None if provider is None else _provider(provider, snapshot)
-    overrides = [row for row in snapshot.compat.values() if wanted in (None, row.provider)]
+    overrides = [_masked(row) for row in snapshot.compat.values() if wanted in (None, row.provider)]
     if wanted is not None:
         return CustomModels(models=_added(snapshot, wanted), model_compat_overrides=overrides)
     return CustomModels(
@@ -329,24 +330,26 @@ def _changed_model(old: CustomModel, new: ModelChange) -> CustomModel:
 def _changed_compat(snapshot: Snapshot, provider: str, new: ModelChange) -> ModelCompat:
     model_id = new.model_id.strip()
     old = snapshot.compat.get((provider, model_id)) or ModelCompat(provider=provider, id=model_id)
-    said = _said(new, "")
+    said = _said(new, "", old)
     if new.compat_by_protocol is not UNSET:
         both = dict(old.compat_by_protocol)
         for protocol, change in new.compat_by_protocol.items():
             where = f"compatByProtocol.{protocol}."
-            both[protocol] = replace(both.get(protocol, Compat()), **_said(change, where))
+            before = both.get(protocol, Compat())
+            both[protocol] = replace(before, **_said(change, where, before))
         said["compat_by_protocol"] = {name: row for name, row in both.items() if row != Compat()}
     return replace(old, **said)
 
 
-def _said(change: ModelChange | ProtocolInput, where: str) -> dict[str, Any]:
+def _said(change: ModelChange | ProtocolInput, where: str, old: Compat) -> dict[str, Any]:
     said = {
         name: getattr(change, name)
         for name in Compat.__struct_fields__
         if getattr(change, name) is not UNSET
     }
     if said.get("upstream_headers") is not None:
-        said["upstream_headers"] = _headers(said["upstream_headers"], f"{where}upstreamHeaders")
+        written = unmasked_headers(said["upstream_headers"], old.upstream_headers or {})
+        said["upstream_headers"] = _headers(written, f"{where}upstreamHeaders")
     return said
 
 
@@ -382,12 +385,27 @@ def _added(snapshot: Snapshot, provider: str) -> list[CustomModelView]:
 
 
 def _overrides(snapshot: Snapshot, provider: str) -> list[ModelCompat]:
-    return [row for row in snapshot.compat.values() if row.provider == provider]
+    return [_masked(row) for row in snapshot.compat.values() if row.provider == provider]
+
+
+def _masked(compat: ModelCompat) -> ModelCompat:
+    """What is shown of it: headers that are called like secrets hold some."""
+    by_protocol = {
+        name: replace(row, upstream_headers=masked_headers(row.upstream_headers or {}) or None)
+        for name, row in compat.compat_by_protocol.items()
+    }
+    return replace(
+        compat,
+        upstream_headers=masked_headers(compat.upstream_headers or {}) or None,
+        compat_by_protocol=by_protocol,
+    )
 
 
 def _view(snapshot: Snapshot, provider: str, model_id: str) -> CustomModelView:
     model = snapshot.custom_models[provider][model_id]
-    compat = snapshot.compat.get((provider, model_id), ModelCompat(provider=provider, id=model_id))
+    compat = _masked(
+        snapshot.compat.get((provider, model_id), ModelCompat(provider=provider, id=model_id))
+    )
     told = {
         name: value for name, value in asdict(compat).items() if name in _SHOWN and value not in _NO
     }

@@ -14,6 +14,7 @@ from omniroute.errors import Conflict, NotFound, ValidationFailed
 from omniroute.operations.account_checks import require_answer
 from omniroute.operations.account_options import is_http_url
 from omniroute.operations.connections import node_facts, start_afresh
+from omniroute.operations.masking import masked_headers, unmasked_headers
 from omniroute.pipeline.accounts.probe import probe
 from omniroute.routing.snapshot import as_provider
 from omniroute.storage.database import Work
@@ -21,10 +22,6 @@ from omniroute.storage.records.configuration import Connection, ProviderNode
 
 PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-SECRET_HEADER = re.compile(r"key|token|secret|auth|cookie|password")
-MASKED = "••••"
-"""Stands for a value that is not shown; written back, it means: as it was."""
-
 OWN_HEADERS = frozenset(
     {"host", "content-length", "content-type", "connection", "transfer-encoding", "te", "upgrade",
      "accept-encoding", "expect", "trailer", "keep-alive", "proxy-authorization"}
@@ -146,11 +143,8 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
             raise NotFound(f"There is no provider node with the id '{node_id}'.")
         if new.type != old.type:
             raise ValidationFailed([("type", "cannot change; make another node instead")])
-        unmasked = {
-            name: old.headers.get(name.lower(), value) if value == MASKED else value
-            for name, value in new.headers.items()
-        }
-        new = msgspec.structs.replace(new, headers=unmasked)
+        written = unmasked_headers(new.headers, old.headers)
+        new = msgspec.structs.replace(new, headers=written)
         node = msgspec.structs.replace(
             _node(new, node_id, iso(engine.now_ms())), created_at=old.created_at
         )
@@ -269,10 +263,7 @@ def _view(node: ProviderNode) -> NodeView:
         base_url=node.base_url,
         chat_path=node.chat_path,
         models_path=node.models_path,
-        headers={
-            name: MASKED if SECRET_HEADER.search(name) else value
-            for name, value in node.headers.items()
-        },
+        headers=masked_headers(node.headers),
         created_at=node.created_at,
         updated_at=node.updated_at,
     )

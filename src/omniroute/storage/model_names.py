@@ -1,6 +1,7 @@
 """What operators call models, in the key-value table: aliases and models they added."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.configuration import CustomModel, ModelCompat
+from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import key_value as table
 
@@ -19,8 +21,9 @@ _COMPAT = "modelCompatOverrides"
 class ModelNameRepository:
     """Aliases by name, and custom models by provider and id."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
         self._connection = connection
+        self._box = box
 
     async def aliases(self, named: Collection[str] | None = None) -> dict[str, str]:
         """What each alias stands for, by name; of those `named` only where some are."""
@@ -51,7 +54,10 @@ class ModelNameRepository:
     async def compat(self) -> tuple[ModelCompat, ...]:
         """What is done otherwise for single models, by provider and id."""
         rows = await self._all(_COMPAT)
-        return tuple(msgspec.convert(rows[key], ModelCompat) for key in sorted(rows))
+        return tuple(
+            msgspec.convert(_with_headers(rows[key], partial(self._opened, key)), ModelCompat)
+            for key in sorted(rows)
+        )
 
     async def save_compat(self, compat: ModelCompat) -> None:
         """Keep what is done otherwise for a model; nothing is kept of one treated as any other."""
@@ -59,7 +65,14 @@ class ModelNameRepository:
         if compat.says_nothing:
             await self._delete(_COMPAT, key)
         else:
-            await self._set(_COMPAT, key, msgspec.to_builtins(compat))
+            row = _with_headers(msgspec.to_builtins(compat), partial(self._sealed, key))
+            await self._set(_COMPAT, key, row)
+
+    def _sealed(self, key: str, place: str, value: str) -> str:
+        return self._box.seal(value, f"{table.name}:{_COMPAT}.{key}:{place}")
+
+    def _opened(self, key: str, place: str, value: str) -> str | None:
+        return self._box.open(value, f"{table.name}:{_COMPAT}.{key}:{place}")
 
     async def _all(self, namespace: str, keys: Collection[str] | None = None) -> dict[str, Any]:
         wanted = select(table.c.key, table.c.value).where(table.c.namespace == namespace)
@@ -76,3 +89,24 @@ class ModelNameRepository:
             delete(table).where(table.c.namespace == namespace, table.c.key == key)
         )
         return removed.rowcount > 0
+
+
+def _with_headers(row: dict[str, Any], turned: Callable[[str, str], str | None]) -> dict[str, Any]:
+    """A row with the values of its headers turned into something else; those that cannot be are
+    left out. Headers may hold credentials, whatever they are called."""
+
+    def headers(part: dict[str, Any], within: str) -> dict[str, Any]:
+        if not part.get("upstreamHeaders"):
+            return part
+        found = {
+            name: turned(f"{within}{name}", value)
+            for name, value in part["upstreamHeaders"].items()
+        }
+        return {**part, "upstreamHeaders": {k: v for k, v in found.items() if v is not None}}
+
+    if row.get("compatByProtocol"):
+        by_protocol = {
+            name: headers(part, f"{name}.") for name, part in row["compatByProtocol"].items()
+        }
+        row = {**row, "compatByProtocol": by_protocol}
+    return headers(row, "")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ProviderNode
+from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import provider_nodes as table
 from omniroute.storage.tables import proxy_assignments as proxied
@@ -17,24 +18,25 @@ from omniroute.storage.tables import proxy_assignments as proxied
 class NodeRepository:
     """Provider nodes, ordered by name."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
         self._connection = connection
+        self._box = box
 
     async def list(self) -> tuple[ProviderNode, ...]:
         """All nodes."""
         parts = rows_of(self._connection, select(table).order_by(table.c.name, table.c.id))
-        return tuple([_record(dict(row)) async for part in parts for row in part])
+        return tuple([self._record(dict(row)) async for part in parts for row in part])
 
     async def some(self, ids: Collection[str]) -> tuple[ProviderNode, ...]:
         """Those nodes of these ids that exist, in no order."""
         rows = await self._connection.execute(select(table).where(table.c.id.in_(ids)))
-        return tuple(_record(dict(row)) for row in rows.mappings())
+        return tuple(self._record(dict(row)) for row in rows.mappings())
 
     async def get(self, id: str) -> ProviderNode | None:  # noqa: A002
         """The node with this id."""
         rows = await self._connection.execute(select(table).where(table.c.id == id))
         row = rows.mappings().first()
-        return None if row is None else _record(dict(row))
+        return None if row is None else self._record(dict(row))
 
     async def save(self, node: ProviderNode) -> None:
         """Insert the node, or overwrite the one with its id.
@@ -43,7 +45,7 @@ class NodeRepository:
             Conflict: another node has the prefix.
         """
         with translated(f"Another provider node has the prefix {node.prefix!r}."):
-            await upsert(self._connection, table, msgspec.structs.asdict(node))
+            await upsert(self._connection, table, self._row(node))
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the node, not its accounts; False when there was none."""
@@ -53,6 +55,22 @@ class NodeRepository:
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
         return removed.rowcount > 0
 
+    def _row(self, node: ProviderNode) -> dict[str, Any]:
+        """Headers may hold credentials, whatever they are called."""
+        headers = {
+            name: self._box.seal(value, _place(node.id, name))
+            for name, value in node.headers.items()
+        }
+        return {**msgspec.structs.asdict(node), "headers": headers}
 
-def _record(row: dict[str, Any]) -> ProviderNode:
-    return ProviderNode(**{**row, "headers": row["headers"] or {}})
+    def _record(self, row: dict[str, Any]) -> ProviderNode:
+        opened = {
+            name: self._box.open(value, _place(row["id"], name))
+            for name, value in (row["headers"] or {}).items()
+        }
+        headers = {name: value for name, value in opened.items() if value is not None}
+        return ProviderNode(**{**row, "headers": headers})
+
+
+def _place(id_: str, name: str) -> str:
+    return f"{table.name}:{id_}:headers.{name}"

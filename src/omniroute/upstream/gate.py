@@ -2,7 +2,8 @@
 
 The address rules sit in the connector's socket factory, which sees the resolved address of
 each connection, so a name that resolves differently a second time cannot slip by. What goes
-through a proxy has a pool of its own for each proxy; see `tunnels`.
+through a proxy has a pool of its own for each proxy; see `tunnels`. What fails does not repeat
+the credentials it was sent; see `forgetting`.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from omniroute.upstream.forgetting import Forgetful
 from omniroute.upstream.pools import Pool, Pools, ProxyLimits
 from omniroute.upstream.proxies import OutboundProxy, Outcome, ProxyUse, Via
 from omniroute.upstream.send import OutboundRequest, OutboundResponse, TransportFailed
@@ -80,8 +82,11 @@ class Gate:
     async def send(self, request: OutboundRequest) -> OutboundResponse:
         """See `Sender.send`. With a proxy it goes through that, or nowhere."""
         if request.via is None:
-            return Response(await _response(self._sessions[request.allow_private], request))
-        return await self._through(request, request.via)
+            session = self._sessions[request.allow_private]
+            answer: OutboundResponse = Response(await _response(session, request))
+        else:
+            answer = await self._through(request, request.via)
+        return answer if answer.status < 400 else Forgetful(answer, request)
 
     async def _through(self, request: OutboundRequest, via: Via) -> OutboundResponse:
         if via.problem is not None:
