@@ -362,3 +362,52 @@ def every_command(app: Any, chain: str = "") -> Iterator[tuple[Any, str]]:
         below = app[name]
         yield below, f"{chain} {name}".strip()
         yield from every_command(below, f"{chain} {name}".strip())
+
+
+def test_pointing_a_client_here_and_back(here: Gateway, tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(here.data_dir), "HOME": str(tmp_path)}
+    path = tmp_path / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text('{"mcpServers": {}}\n')
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = omniroute("setup", *arguments, environ=environ)
+        return done.returncode, done.stdout + done.stderr
+
+    code, told = run("cursor", "--print")
+    assert (code, f"+++ {path}" in told, path.read_text()) == (0, True, '{"mcpServers": {}}\n')
+    assert run("cursor")[0] == 2  # nobody can be asked
+    code, told = run("cursor", "--new-key", "--yes")
+    assert (code, "mcp.json.before-omniroute" in told) == (0, True)
+    server = json.loads(path.read_text())["mcpServers"]["omniroute"]
+    assert server["url"] == f"{here.url}/api/mcp/stream"
+    assert server["headers"]["Authorization"] not in told
+    key = server["headers"]["Authorization"].removeprefix("Bearer ")
+    assert run("cursor", "--yes", "--key", key) == (0, f"Cursor points at {here.url} already.\n")
+    rows = json.loads(run("--list", "--json")[1])
+    assert [row["id"] for row in rows if row["points"] == "here"] == ["cursor"]
+    path.write_text("{}")
+    assert run("cursor", "--undo")[0] == 2
+    assert run("cursor", "--undo", "--force")[0] == 0
+    assert path.read_text() == '{"mcpServers": {}}\n'
+    assert run("cursor", "--undo") == (
+        2,
+        "omniroute: Nothing was written for Cursor, or all of it is undone.\n",
+    )
+    assert "Did you mean 'cursor'" in run("curser")[1]
+    assert "Models are set in Cursor itself" in run("cursor", "--only", "models")[1]
+    assert run()[0] == 2
+
+
+def test_a_client_needs_a_key_where_the_gateway_asks_for_one(tmp_path: Path) -> None:
+    environ = {"REQUIRE_API_KEY": "true"}
+    with Gateway(tmp_path / "data", environ=environ) as process:
+        ours = {"DATA_DIR": str(process.data_dir), "HOME": str(tmp_path)}
+        done = omniroute("setup", "codex", "--yes", environ=ours)
+        assert (done.returncode, "--new-key" in done.stderr) == (2, True)
+        assert omniroute("setup", "codex", "--yes", "--new-key", environ=ours).returncode == 0
+        written = (tmp_path / ".codex" / "config.toml").read_text()
+        key = KEY.search(written)
+        assert key is not None
+        headers = {"authorization": f"Bearer {key[0]}"}
+        assert httpx.get(f"{process.url}/v1/models", headers=headers).status_code == 200

@@ -53,6 +53,7 @@ COMMANDS = (
     Row("proxies", "cli.proxies:app", "Outbound proxies and what they are for.", MANAGE),
     Row("prices", "cli.prices:app", "What models cost.", MANAGE),
     Row("settings", "cli.settings:app", "What can be changed while the gateway runs.", MANAGE),
+    Row("setup", "cli.setup:setup", "Point Claude Code, Cursor, Codex and others here.", CONNECT),
     Row("login", "cli.login:login", "Sign in to a gateway elsewhere, and be remembered.", CONNECT),
     Row("logout", "cli.login:logout", "Forget a sign-in.", CONNECT),
     Row("db", "db_commands:db", "Look after the database, without a gateway.", KEEP),
