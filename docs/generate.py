@@ -1,11 +1,13 @@
 """Writes the reference pages from the code. `--check` only says whether they are up to date."""
 
+import dataclasses
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import cast, get_args
 
 import msgspec
 
@@ -23,6 +25,8 @@ from omniroute.http.route_classes import route_class
 from omniroute.routing.resilience.verdicts import OTHERWISE, TABLE
 from omniroute.routing.settings import SETTING_ROWS, SettingRow
 from omniroute_agents import SKILLS
+from omniroute_app.cli.root import COMMANDS, build
+from omniroute_app.cli.where import Where
 from omniroute_app.settings import VARIABLES, Settings
 from omniroute_mcp.tools import TOOLS
 
@@ -208,7 +212,34 @@ def translation_losses() -> str:
     return text.rstrip("\n")
 
 
+_SHARED = re.compile(r"\*\*Gateway\*\*:\n\n(?:\* .*\n)+\n?")
+_EMPTY = re.compile(r", --empty-[\w-]+(?=`)")
+_STARTED = re.compile(r"(?<=\w) -m \w+(?= (?:\[|COMMAND))")  # how the generator itself was started
+_EXAMPLE = re.compile(r"^Example: (.+)$", re.MULTILINE)
+
+
+def commands() -> str:
+    """Every command with its options; those that all have stand once."""
+    app = build([row.name for row in COMMANDS])
+    text = app.generate_docs()
+    body = _EMPTY.sub("", _SHARED.sub("", text[text.index("## omniroute ") :]))
+    body = _STARTED.sub("", body)
+    body = _EXAMPLE.sub(r"Example: `\1`", body)
+    shared = (
+        (f"`--{field.name.replace('_', '-')}`", get_args(field.type)[1].help)
+        for field in dataclasses.fields(Where)
+    )
+    return (
+        "# Commands\n\nThe [guide](../guides/command-line.md) says how they find the gateway and "
+        "what they answer. Every command that asks a gateway has these options:\n\n"
+        + table(("option", "what"), shared)
+        + "\n\n"
+        + re.sub(r"\n{3,}", "\n\n", body).strip()
+    )
+
+
 BUILT: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
     "providers.md": providers,
     "settings.md": settings,
     "http.md": http,

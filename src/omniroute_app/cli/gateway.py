@@ -1,5 +1,6 @@
 """Asking a gateway over its management API, and telling what it refuses."""
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -24,6 +25,7 @@ class Gateway:
         self._client = httpx.Client(
             base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=not is_loopback(url)
         )
+        weakref.finalize(self, self._client.close)
 
     def get(self, path: str, **query: object) -> Any:
         """What is at a path; query values of None are left out."""

@@ -7,7 +7,7 @@ that help is instant.
 import contextlib
 import os
 import sys
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -92,7 +92,7 @@ def build(told: Container[str] = ()) -> App:
 
 def main() -> None:
     """Entry point of the process: errors of the tree are one line and exit code 2."""
-    code = _exit_code()
+    code = run(sys.argv[1:])
     # All is closed and stored by now. Taking the interpreter apart object by object would only
     # keep whoever waits for this process.
     with contextlib.suppress(OSError):
@@ -101,8 +101,9 @@ def main() -> None:
     os._exit(code)
 
 
-def _exit_code() -> int:
-    arguments = ["mcp" if token == "--mcp" else token for token in sys.argv[1:]]  # noqa: S105
+def run(words: Sequence[str]) -> int:
+    """Run one command to its end; the exit code."""
+    arguments = ["mcp" if word == "--mcp" else word for word in words]
     try:
         _require_known(arguments)
         build(arguments[:1])(arguments, exit_on_error=False, print_error=False)
