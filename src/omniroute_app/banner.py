@@ -40,6 +40,7 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield (f"""         '{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}]}}'""")
     yield f"  SDKs   OPENAI_BASE_URL={url}/v1   ANTHROPIC_BASE_URL={url}"
     yield f"         GOOGLE_GEMINI_BASE_URL={url}   OLLAMA_HOST={url}"
+    yield f"  Apps   {command()} setup --list   (Claude Code, Cursor, Codex and others)"
     yield ""
     yield f"Try all doors at once:  {command()} demo      Stop:  Ctrl-C"
 

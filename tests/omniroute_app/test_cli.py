@@ -9,7 +9,7 @@ from threading import Thread
 
 import httpx
 import pytest
-from tests.support.commands import omniroute
+from tests.support.commands import called, omniroute
 from tests.support.processes import Gateway
 
 
@@ -36,7 +36,7 @@ from tests.support.processes import Gateway
     ],
 )
 def test_help_teaches(command: str) -> None:
-    done = omniroute(*command.split(), "--help")
+    done = called(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: omniroute" in done.stdout
 

@@ -106,12 +106,17 @@ def money(usd: float | None) -> str:
 
 
 def clock(stamp: str | None) -> str:
-    """An ISO-8601 time without its date line noise."""
+    """An ISO-8601 time to the second, as people write it."""
     return NOTHING if not stamp else stamp[:19].replace("T", " ")
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()) if not text.isprintable() else text
+    """A text on one line and without control characters: what clients send must not steer the
+    terminal of whoever reads the log."""
+    if text.isprintable():
+        return text
+    plain = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    return " ".join(plain.split())
 
 
 @contextmanager
