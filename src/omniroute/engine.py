@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -186,6 +187,16 @@ class Configuration:
         )
         return build() if _size(stored) < MANY else await asyncio.to_thread(build)
 
+    async def supposed(self, stored: Configured) -> Snapshot:
+        """The snapshot there would be if that were stored."""
+        return await self._built(stored, self._synced)
+
+    def seeing(self, snapshot: Snapshot) -> "Configuration":
+        """A configuration to check plans against: it sees a snapshot that was never stored."""
+        other = copy(self)
+        other._snapshot = snapshot  # noqa: SLF001
+        return other
+
     async def require_readable(self, work: Work) -> None:
         """Try to read everything within a transaction that may still be taken back.
 
@@ -309,6 +320,7 @@ class Engine:
 
     `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
     the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
+    `environ` is the environment of the process, where references of configuration files look.
     `proxy_test_url` is the page that tells who asks by which address it sees them, and
     `reveals_keys` says whether texts of keys may be seen again.
     """
@@ -342,6 +354,7 @@ class Engine:
     key_storage: str = field(default="healthy")
     proxy_test_url: str = ""
     reveals_keys: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
     @property

@@ -19,6 +19,7 @@ from omniroute.operations.sign_in import ensure_password
 from omniroute.upstream.demo.server import demo_app
 from omniroute_app.asgi import Gateway, build_gateway
 from omniroute_app.banner import banner
+from omniroute_app.config_at_start import applied_on_hangup, apply_file
 from omniroute_app.running import announced
 from omniroute_app.settings import Settings
 from omniroute_app.wiring import open_engine
@@ -78,6 +79,8 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> bool:
     try:
         async with open_engine(settings, os.environ) as engine:
             await ensure_password(engine, settings.initial_password)
+            if settings.config_file is not None:
+                await apply_file(engine, settings.config_file)
             require_safe_bind(engine, settings)
             gateway = build_gateway(engine, settings)
             server = _Server(
@@ -91,7 +94,10 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> bool:
                 loop.call_later(_GOODBYE_S, server.handle_exit, signal.SIGTERM, None)
 
             engine.lifecycle.ends_by(end)
-            with announced(settings.data_dir, settings.local_url):
+            with (
+                announced(settings.data_dir, settings.local_url),
+                applied_on_hangup(engine, settings.config_file),
+            ):
                 await server.serve(sockets=[listener])
             return again
     finally:

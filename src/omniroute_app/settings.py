@@ -99,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_max_bytes: Annotated[int, Meta(ge=1_000)] = 50 * 1024 * 1024
     log_max_files: Annotated[int, Meta(ge=1, le=1_000)] = 20
     model_spellings: bool = True
+    config_file: Path | None = None
     discover: bool = True
     self_restart: bool = False
     config_hot_reload_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 500
@@ -391,6 +392,10 @@ VARIABLES: Mapping[str, Variable] = {
         ("OMNIROUTE_SELF_RESTART",),
         "Start again by itself after `POST /api/restart`, where nothing else does.",
     ),
+    "config_file": Variable(
+        ("OMNIROUTE_CONFIG",),
+        "A configuration file, applied at start and on SIGHUP. See the guide to it.",
+    ),
     "discover": Variable(
         ("OMNIROUTE_DISCOVER",), "Look for provider keys in the environment and local servers."
     ),
@@ -440,6 +445,8 @@ def _parsed(variable: str, text: str, kind: object) -> object:
         if lowered in _TRUE | _FALSE:
             return lowered in _TRUE
         raise InvalidRequest(f"{variable} must be true or false, not '{text}'.", param=variable)
+    if kind in (Path, Path | None):
+        return Path(text.strip()).expanduser()
     if "int" in str(kind):
         try:
             return _sized(text) if text[-1:].upper() in _UNITS else int(text)

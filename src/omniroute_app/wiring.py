@@ -313,6 +313,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             installation=keys,
             data_dir=settings.data_dir,
             reveals_keys=settings.allow_api_key_reveal,
+            environ=environ,
             started_at_ms=now_ms(),
             proxy_test_url=settings.proxy_test_url,
         )

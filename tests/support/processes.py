@@ -48,7 +48,7 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._wait_for(ready)
+        self.wait_for(ready)
 
     @property
     def pid(self) -> int:
@@ -62,7 +62,8 @@ class Process:
             self._arrived.put(line)
         self._arrived.put(None)
 
-    def _wait_for(self, text: str) -> None:
+    def wait_for(self, text: str) -> None:
+        """Read on until a line holds `text`."""
         while True:
             try:
                 line = self._arrived.get(timeout=START_LIMIT_S)

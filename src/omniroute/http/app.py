@@ -34,6 +34,7 @@ from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import chat_router
 from omniroute.http.combo_routes import COMBOS
+from omniroute.http.config_routes import CONFIG
 from omniroute.http.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
@@ -151,6 +152,7 @@ def build_http(
             *MANAGEMENT,
             *KEYS,
             *COMBOS,
+            *CONFIG,
             *MODEL_NAMES,
             *CUSTOM_MODELS,
             *DECISIONS,

@@ -62,7 +62,7 @@ async def set_alias(engine: Engine, caller: Caller, new: AliasInput) -> AliasSav
     alias, target = checked_name(new.alias), checked_name(new.model)
     async with engine.configuration.change(caller, "alias.updated", alias) as work:
         combos = {combo.name for combo in await work.combos.list()}
-        problem = _problem(alias, target, combos, engine.snapshot)
+        problem = alias_problem(alias, target, combos, engine.snapshot)
         if problem is not None:
             raise ValidationFailed([problem])
         await work.model_names.set_alias(alias, target)
@@ -134,9 +134,10 @@ def _told(code: str, **more: Any) -> dict[str, Any]:
     return {"code": code, "extras": {"code": code, **more}}
 
 
-def _problem(
+def alias_problem(
     alias: str, target: str, combos: set[str], snapshot: Snapshot
 ) -> tuple[str, str] | None:
+    """The field and what is wrong with it; None where an alias may be stored."""
     if "/" in alias:
         return "alias", "must not hold '/': names with a prefix go to a provider, node or combo"
     if alias == AUTO or alias in combos:

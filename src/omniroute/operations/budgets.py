@@ -110,6 +110,22 @@ async def set_budget(engine: Engine, caller: Caller, written: ScopeBudgetInput) 
     Raises:
         ValidationFailed: no limit is set.
     """
+    old = engine.snapshot.budgets.get((written.scope, written.scope_id))
+    row = budget_row(written, old, engine.now_ms())
+    await engine.journal.flush()  # what was spent before counts, too
+    async with engine.configuration.change(
+        caller, "budget.updated", f"{row.scope_kind}:{row.scope_id}"
+    ) as work:
+        await work.budgets.save(row)
+    return limits_of(row)
+
+
+def budget_row(written: ScopeBudgetInput, old: BudgetRow | None, now_ms: int) -> BudgetRow:
+    """A budget as it is stored in the place of another.
+
+    Raises:
+        ValidationFailed: no limit is set.
+    """
     limits = (
         written.daily_limit_usd,
         written.weekly_limit_usd,
@@ -125,12 +141,10 @@ async def set_budget(engine: Engine, caller: Caller, written: ScopeBudgetInput) 
                 )
             ]
         )
-    now_ms = engine.now_ms()
-    old = engine.snapshot.budgets.get((written.scope, written.scope_id))
     daily, weekly, monthly, total = (
         None if limit is None else round(limit * MICRO) for limit in limits
     )
-    row = BudgetRow(
+    return BudgetRow(
         scope_kind=written.scope,
         scope_id=written.scope_id,
         daily_micro_usd=daily,
@@ -144,12 +158,6 @@ async def set_budget(engine: Engine, caller: Caller, written: ScopeBudgetInput) 
         created_at_ms=old.created_at_ms if old is not None else now_ms,
         updated_at_ms=now_ms,
     )
-    await engine.journal.flush()  # what was spent before counts, too
-    async with engine.configuration.change(
-        caller, "budget.updated", f"{row.scope_kind}:{row.scope_id}"
-    ) as work:
-        await work.budgets.save(row)
-    return _limits(row)
 
 
 async def delete_budget(engine: Engine, caller: Caller, kind: ScopeKind, scope_id: str) -> None:
@@ -254,7 +262,7 @@ def _summary(
         period_start_at=check.period_start_at,
         next_reset_at=check.budget_reset_at,
         windows=views,
-        budget=_limits(row) if row is not None else None,
+        budget=limits_of(row) if row is not None else None,
         budget_check=check,
     )
 
@@ -273,7 +281,9 @@ def _window(purse: Purse) -> WindowView:
     )
 
 
-def _limits(row: BudgetRow) -> BudgetLimits:
+def limits_of(row: BudgetRow) -> BudgetLimits:
+    """What a stored budget allows."""
+
     def usd(micro_usd: int | None) -> float | None:
         return None if micro_usd is None else _usd(micro_usd)
 

@@ -34,12 +34,16 @@ def steps_of(
     combo_name: str, written: Sequence[str | StepInput], combos: set[str]
 ) -> tuple[Step, ...]:
     return tuple(
-        _step(combo_name, place, entry, combos) for place, entry in enumerate(written, start=1)
+        step_of(combo_name, place, entry, combos) for place, entry in enumerate(written, start=1)
     )
 
 
-def _step(combo_name: str, place: int, entry: str | StepInput, combos: set[str]) -> Step:
-    """Every form an operator may write becomes a model step or a reference (02 §7.2)."""
+def step_of(combo_name: str, place: int, entry: str | StepInput, combos: set[str]) -> Step:
+    """Every form an operator may write becomes a model step or a reference (02 §7.2).
+
+    Raises:
+        ValidationFailed: it names no model, or no combo where it is a reference.
+    """
     step = StepInput(model=entry) if isinstance(entry, str) else entry
     provider = step.provider_id or step.provider
     referred = step.combo_name if step.kind == "combo-ref" else None

@@ -115,24 +115,38 @@ def combo_of(engine: Engine, new: ComboInput, others: Sequence[Combo]) -> Combo:
         InvalidRequest: the name is taken, or references form a cycle or nest too deep.
         ValidationFailed: a field or step is not valid.
     """
+    name = _fresh_name(new.name, others)
+    place = 1 + max((row.sort_order for row in others), default=0)
+    combo = drafted(engine, new, name, {row.name for row in others}, place)
+    require_sound(combo, others)
+    return combo
+
+
+def drafted(engine: Engine, new: ComboInput, name: str, combos: set[str], sort_order: int) -> Combo:
+    """A combo as it is written, before `require_sound` has seen it beside the others.
+
+    Args:
+        combos: names that steps may refer to.
+
+    Raises:
+        ValidationFailed: a step is not valid.
+    """
     now = iso(engine.now_ms())
-    combo = Combo(
+    return Combo(
         id=engine.new_id(),
-        name=_fresh_name(new.name, others),
+        name=name,
         strategy=_strategy(engine, new),
-        steps=steps_of(new.name.strip(), new.models, {row.name for row in others}),
+        steps=steps_of(name, new.models, combos),
         config=new.config,
         allowed_providers=tuple(new.allowed_providers),
         system_message=new.system_message,
         tool_filter_regex=new.tool_filter_regex,
         context_cache_protection=new.context_cache_protection,
         context_length=new.context_length,
-        sort_order=1 + max((row.sort_order for row in others), default=0),
+        sort_order=sort_order,
         created_at=now,
         updated_at=now,
     )
-    _require_sound(combo, others)
-    return combo
 
 
 async def change_combo(
@@ -161,7 +175,7 @@ async def change_combo(
         combo = _changed(old, said, others, iso(engine.now_ms()))
         if combo.name != old.name:
             others = await _renamed(work, old.name, combo.name, others)
-        _require_sound(combo, others)
+        require_sound(combo, others)
         await work.combos.save(combo)
         work.details.update(name=combo.name, changed=sorted(said))
     return view(combo)
@@ -305,8 +319,13 @@ def _fresh_name(written: str, others: Sequence[Combo]) -> str:
     return name
 
 
-def _require_sound(combo: Combo, others: Sequence[Combo]) -> None:
-    """Refuse what could be stored and not be used."""
+def require_sound(combo: Combo, others: Sequence[Combo]) -> None:
+    """Refuse what could be stored and not be used.
+
+    Raises:
+        InvalidRequest: references form a cycle or nest too deep.
+        ValidationFailed: a field is not valid.
+    """
     if combo.tool_filter_regex is not None:
         try:
             regex.compile(combo.tool_filter_regex)

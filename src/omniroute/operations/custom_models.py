@@ -158,8 +158,10 @@ async def add_custom_model(engine: Engine, caller: Caller, new: ModelChange) -> 
     async with engine.configuration.change(
         caller, "model.updated", f"{provider}/{model_id}"
     ) as work:
-        await work.model_names.save_custom_model(_changed_model(fresh, new))
-        await work.model_names.save_compat(_changed_compat(engine.snapshot, provider, new))
+        await work.model_names.save_custom_model(changed_model(fresh, new))
+        await work.model_names.save_compat(
+            changed_compat(_compat_of(engine.snapshot, provider, new), new)
+        )
     return ModelChanged(model=_view(engine.snapshot, provider, model_id))
 
 
@@ -181,8 +183,10 @@ async def change_custom_model(engine: Engine, caller: Caller, new: ModelChange) 
         caller, "model.updated", f"{provider}/{model_id}"
     ) as work:
         if old is not None:
-            await work.model_names.save_custom_model(_changed_model(old, new))
-        await work.model_names.save_compat(_changed_compat(engine.snapshot, provider, new))
+            await work.model_names.save_custom_model(changed_model(old, new))
+        await work.model_names.save_compat(
+            changed_compat(_compat_of(engine.snapshot, provider, new), new)
+        )
     if old is not None:
         return ModelChanged(model=_view(engine.snapshot, provider, model_id))
     return ModelChanged(ok=True, model_compat_overrides=_overrides(engine.snapshot, provider))
@@ -316,7 +320,8 @@ def _named(new: ModelChange, snapshot: Snapshot) -> tuple[str, str]:
     return _provider(new.provider, snapshot), model_id
 
 
-def _changed_model(old: CustomModel, new: ModelChange) -> CustomModel:
+def changed_model(old: CustomModel, new: ModelChange) -> CustomModel:
+    """A model with what is said of it."""
     said: dict[str, Any] = {}
     if new.model_name is not UNSET:
         said["name"] = new.model_name.strip()
@@ -327,9 +332,18 @@ def _changed_model(old: CustomModel, new: ModelChange) -> CustomModel:
     return replace(old, **said)
 
 
-def _changed_compat(snapshot: Snapshot, provider: str, new: ModelChange) -> ModelCompat:
+def _compat_of(snapshot: Snapshot, provider: str, new: ModelChange) -> ModelCompat:
+    """What is done otherwise for a model so far."""
     model_id = new.model_id.strip()
-    old = snapshot.compat.get((provider, model_id)) or ModelCompat(provider=provider, id=model_id)
+    return snapshot.compat.get((provider, model_id)) or ModelCompat(provider=provider, id=model_id)
+
+
+def changed_compat(old: ModelCompat, new: ModelChange) -> ModelCompat:
+    """The same with what is said now.
+
+    Raises:
+        ValidationFailed: a header cannot be sent.
+    """
     said = _said(new, "", old)
     if new.compat_by_protocol is not UNSET:
         both = dict(old.compat_by_protocol)

@@ -72,10 +72,10 @@ async def change_ip_filter(engine: Engine, caller: Caller, change: IpFilterChang
     """
     if all(value is None for value in msgspec.structs.astuple(change)):
         raise ValidationFailed([("", "at least one field is needed")])
-    _require_entries(change)
+    require_entries(change)
     now_ms = engine.now_ms()
     async with engine.configuration.change(caller, "settings.ip_filter.updated") as work:
-        changed = _changed((await work.access.rules()).ip_filter, change, now_ms)
+        changed = changed_filter((await work.access.rules()).ip_filter, change, now_ms)
         await work.access.set_ip_filter(changed)
         work.details.update(msgspec.to_builtins(change))
     return _view(changed, now_ms)
@@ -137,7 +137,12 @@ def _plain(address: str) -> str:
     return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
-def _require_entries(change: IpFilterChange) -> None:
+def require_entries(change: IpFilterChange) -> None:
+    """Refuse what is no address, network or beginning.
+
+    Raises:
+        ValidationFailed: says which.
+    """
     lists = {"blacklist": change.blacklist or (), "whitelist": change.whitelist or ()}
     named = [(f"{name}.{at}", one) for name, many in lists.items() for at, one in enumerate(many)]
     named += [
@@ -164,7 +169,8 @@ def _require_entries(change: IpFilterChange) -> None:
         raise ValidationFailed(problems)
 
 
-def _changed(old: IpFilter, change: IpFilterChange, now_ms: int) -> IpFilter:
+def changed_filter(old: IpFilter, change: IpFilterChange, now_ms: int) -> IpFilter:
+    """The filter with what is said of it; bans that are over are gone."""
     bans = {ip: ban for ip, ban in old.temp_bans.items() if ban.until_ms > now_ms}
     if change.temp_ban is not None:
         until_ms = now_ms + change.temp_ban.duration_ms

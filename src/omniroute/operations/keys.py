@@ -133,7 +133,7 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
         new = msgspec.structs.replace(old, **said)
         require_grantable(caller, new.scopes, old.scopes)
         if caller.key_id == key_id:
-            _require_still_operator(new, engine.now_ms())
+            require_still_operator(new, engine.now_ms())
         await work.keys.save(new)
         work.details["changed"] = sorted(said)
     echoed = {name: getattr(change, name) for name in KeyPolicy.__struct_fields__}
@@ -167,8 +167,12 @@ def _action_of(said: Mapping[str, Any]) -> str:
     return "apiKey.updated"
 
 
-def _require_still_operator(key: ApiKey, now_ms: int) -> None:
-    """Whoever manages with a key cannot lock themselves out with it."""
+def require_still_operator(key: ApiKey, now_ms: int) -> None:
+    """Whoever manages with a key cannot lock themselves out with it.
+
+    Raises:
+        Conflict: with this policy they would.
+    """
     expired = key.expires_at is not None and from_iso(key.expires_at) < now_ms
     scoped = bool(OPERATOR_SCOPES.intersection(key.scopes))
     if expired or key.is_banned or not key.is_active or not scoped:

@@ -27,11 +27,14 @@ MASKED = "••••"
 _SECRET_HEADER = re.compile(r"key|token|secret|auth|cookie|password", re.IGNORECASE)
 
 
+def is_secret_header(name: str) -> bool:
+    """Whether a header is called like a secret."""
+    return _SECRET_HEADER.search(name) is not None
+
+
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers without the values of those that are called like secrets."""
-    return {
-        name: MASKED if _SECRET_HEADER.search(name) else value for name, value in headers.items()
-    }
+    return {name: MASKED if is_secret_header(name) else value for name, value in headers.items()}
 
 
 def unmasked_headers(given: Mapping[str, str], old: Mapping[str, str]) -> dict[str, str]:

@@ -119,8 +119,7 @@ async def create_node(engine: Engine, caller: Caller, new: NodeInput) -> NodeVie
         ValidationFailed: a field is not valid.
         Conflict: the prefix is taken by a provider or another node.
     """
-    kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
-    node = _node(new, f"{kind}-{engine.new_id()}", iso(engine.now_ms()))
+    node = node_of(new, new_node_id(engine, new), iso(engine.now_ms()))
     async with engine.configuration.change(caller, "node.created", node.prefix) as work:
         taken = {row.prefix for row in await work.nodes.list()}
         if node.prefix in taken or node.prefix in engine.snapshot.prefixes:
@@ -146,29 +145,38 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
         written = unmasked_headers(new.headers, old.headers)
         new = msgspec.structs.replace(new, headers=written)
         node = msgspec.structs.replace(
-            _node(new, node_id, iso(engine.now_ms())), created_at=old.created_at
+            node_of(new, node_id, iso(engine.now_ms())), created_at=old.created_at
         )
         others = {row.prefix for row in await work.nodes.list() if row.id != node_id}
         builtin = node.prefix != old.prefix and node.prefix in engine.snapshot.prefixes
         if node.prefix in others or builtin:
             raise Conflict(f"The prefix '{node.prefix}' already names a provider or node.")
         await work.nodes.save(node)
-        await _propagate(work, old, node)
+        await propagate(work, old, node)
     return _view(node)
 
 
-async def _propagate(work: Work, old: ProviderNode, new: ProviderNode) -> None:
-    """Have the accounts of a node say what it says now. Their own base URL stays theirs."""
-    was, facts = node_facts(old), node_facts(new)
+def new_node_id(engine: Engine, new: NodeInput) -> str:
+    """The id of a node that is made now."""
+    kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
+    return f"{kind}-{engine.new_id()}"
+
+
+async def propagate(work: Work, old: ProviderNode, new: ProviderNode) -> None:
+    """Have the accounts of a node say what it says now."""
     for account in await work.connections.of_provider(new.id):
-        kept = {name: value for name, value in account.options.items() if name not in was}
-        own = account.options.get("baseUrl")
-        if own not in (None, old.base_url):
-            kept["baseUrl"] = own
-        options = {**facts, **kept}
-        await work.connections.save(
-            msgspec.structs.replace(account, options=options, updated_at=new.updated_at)
-        )
+        await work.connections.save(told_of(account, old, new))
+
+
+def told_of(account: Connection, old: ProviderNode, new: ProviderNode) -> Connection:
+    """An account that says of its node what that says now. Its own base URL stays its own."""
+    was, facts = node_facts(old), node_facts(new)
+    kept = {name: value for name, value in account.options.items() if name not in was}
+    own = account.options.get("baseUrl")
+    if own not in (None, old.base_url):
+        kept["baseUrl"] = own
+    options = {**facts, **kept}
+    return msgspec.structs.replace(account, options=options, updated_at=new.updated_at)
 
 
 async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeVerdict:
@@ -187,7 +195,7 @@ async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeV
         models_path=wanted.models_path,
         headers=wanted.headers,
     )
-    node = as_provider(_node(given, "check", ""))
+    node = as_provider(node_of(given, "check", ""))
     account = Connection(id="check", provider="check", name="check", api_key=wanted.api_key)
     found = await probe(engine.quota_desk.through, node, account, None, None)
     if found.kind == "refused" or found.source == "validation":
@@ -196,7 +204,12 @@ async def check_node(engine: Engine, caller: Caller, wanted: NodeCheck) -> NodeV
     return NodeVerdict(valid=found.valid, error=error, models=found.models)
 
 
-def _node(new: NodeInput, node_id: str, now: str) -> ProviderNode:
+def node_of(new: NodeInput, node_id: str, now: str) -> ProviderNode:
+    """A node as it is stored.
+
+    Raises:
+        ValidationFailed: a field is not valid.
+    """
     prefix, name = new.prefix.strip(), new.name.strip()
     if not name:
         raise ValidationFailed([("name", "must not be blank")])

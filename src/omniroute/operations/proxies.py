@@ -164,7 +164,7 @@ async def create_proxy(engine: Engine, caller: Caller, new: ProxyInput) -> Proxy
     Raises:
         ValidationFailed: a field does not fit.
     """
-    proxy = _made(engine, new, engine.new_id())
+    proxy = made_proxy(engine, new, engine.new_id())
     async with engine.configuration.change(caller, "proxy.created", proxy.name) as work:
         await work.proxies.save(proxy)
         work.details["id"] = proxy.id
@@ -236,7 +236,7 @@ async def import_proxies(engine: Engine, caller: Caller, given: ProxyImport) -> 
     created, done = 0, []
     async with engine.configuration.change(caller, "proxy.imported") as work:
         for place, new in enumerate(given.items):
-            made = _made(engine, new, engine.new_id(), f"items.{place}.")
+            made = made_proxy(engine, new, engine.new_id(), f"items.{place}.")
             old = await work.proxies.at(made.host, made.port)
             if old is not None:
                 made = msgspec.structs.replace(
@@ -374,7 +374,15 @@ def _unknown(proxy_id: str) -> NotFound:
     return NotFound(f"There is no proxy with the id '{proxy_id}'.")
 
 
-def _made(engine: Engine, new: ProxyInput, proxy_id: str, field: str = "") -> Proxy:
+def made_proxy(engine: Engine, new: ProxyInput, proxy_id: str, field: str = "") -> Proxy:
+    """A proxy as it is stored.
+
+    Args:
+        field: what stands before the names of its fields in errors.
+
+    Raises:
+        ValidationFailed: a field does not fit.
+    """
     name = new.name.strip()
     if not name:
         raise ValidationFailed([(f"{field}name", "must not be blank")])

@@ -127,16 +127,14 @@ async def change_resilience(
     """
     if not changes:
         raise ValidationFailed([("", "at least one section is needed")])
-    wanted = _wanted(changes)
+    wanted = in_todays_words(changes)
     before = engine.policy.settings
     async with engine.configuration.change(caller, "resilience.updated") as work:
         stored = merged(await work.settings.get(SETTING) or {}, wanted)
-        base = msgspec.to_builtins(engine.policy.defaults.settings)
-        convert_input(Resilience, merged(base, stored))
+        require_resilience(engine, stored)
         await work.settings.set(SETTING, stored)
         work.details.update(wanted)
-    if _breaker_hints(before) != _breaker_hints(engine.policy.settings):
-        engine.health.reset()
+    forget_if_hints_changed(engine, before)
     return {"ok": True, **await get_resilience(engine, caller)}
 
 
@@ -245,8 +243,28 @@ async def unlock_models(engine: Engine, caller: Caller, which: Unlock) -> bool:
     return engine.health.unlock(provider, which.model, which.connection_id) > 0
 
 
-def _wanted(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes in today's words: presets and older spellings resolved."""
+def require_resilience(engine: Engine, stored: Mapping[str, Any]) -> None:
+    """Refuse settings that do not fit over the defaults.
+
+    Raises:
+        ValidationFailed: a name is unknown, or a value is out of its range.
+    """
+    base = msgspec.to_builtins(engine.policy.defaults.settings)
+    convert_input(Resilience, merged(base, stored))
+
+
+def forget_if_hints_changed(engine: Engine, before: Resilience) -> None:
+    """Breakers begin anew where what counts for them is another thing now."""
+    if _breaker_hints(before) != _breaker_hints(engine.policy.settings):
+        engine.health.reset()
+
+
+def in_todays_words(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes in today's words: presets and older spellings resolved.
+
+    Raises:
+        ValidationFailed: there is no such preset, or an older spelling does not fit.
+    """
     rest = dict(changes)
     preset, profiles, defaults = (rest.pop(key, None) for key in ("preset", "profiles", "defaults"))
     wanted: dict[str, Any] = {}

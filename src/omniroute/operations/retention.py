@@ -81,7 +81,7 @@ async def change_database_settings(
     Raises:
         ValidationFailed: a kind of record is unknown, or nothing is named.
     """
-    _require_known(change)
+    require_known(change)
     async with engine.configuration.change(caller, "settings.updated", "database") as work:
         old = await _stored(work)
         new = _Stored(
@@ -208,7 +208,12 @@ def _in_force(stored: _Stored, defaults: Mapping[str, Keep]) -> DatabaseSettings
     )
 
 
-def _require_known(change: DatabaseChange) -> None:
+def require_known(change: DatabaseChange) -> None:
+    """Refuse kinds of records that do not exist.
+
+    Raises:
+        ValidationFailed: says which, or that nothing is named.
+    """
     problems = [
         (f"{field}.{name}", f"is no kind of record.{did_you_mean(name, RULES)}")
         for field, named in (("retention", change.retention), ("maxRows", change.max_rows))

@@ -28,7 +28,7 @@ from omniroute.storage.records.proxies import LayeredProxy, Proxy, ProxyAssignme
 MOST_AT_ONCE = 500
 """Rows read one by one after a change; of more than that, the whole table is read."""
 
-_NOT_CONFIGURED = frozenset({"meta"})
+_NOT_CONFIGURED = frozenset({"meta", "configurationFile"})
 """Namespaces of the key-value table that hold nothing operators configure."""
 
 

@@ -56,6 +56,7 @@ COMMANDS = (
     Row("setup", "cli.setup:setup", "Point Claude Code, Cursor, Codex and others here.", CONNECT),
     Row("login", "cli.login:login", "Sign in to a gateway elsewhere, and be remembered.", CONNECT),
     Row("logout", "cli.login:logout", "Forget a sign-in.", CONNECT),
+    Row("config", "config_commands:config", "The whole configuration in one file.", KEEP),
     Row("db", "db_commands:db", "Look after the database, without a gateway.", KEEP),
     Row("doctor", "db_commands:doctor", "Look the data directory over, and repair it.", KEEP),
     Row("completion", "cli.completion:completion", "Print or install shell completion.", CONNECT),

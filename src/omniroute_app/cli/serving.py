@@ -23,6 +23,12 @@ def serve(
     ] = None,
     port: Annotated[int | None, Parameter(help="Port to listen on. Default: 20128")] = None,
     data_dir: DataDir = None,
+    config: Annotated[
+        Path | None,
+        Parameter(
+            help="Configuration file to apply at start, and again on SIGHUP (OMNIROUTE_CONFIG)."
+        ),
+    ] = None,
 ) -> None:
     """Serve all doors until Ctrl-C; running streams may finish.
 
@@ -33,7 +39,9 @@ def serve(
     from omniroute_app.serve import serve as serve_until_stopped
     from omniroute_app.settings import load_settings
 
-    settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
+    settings = load_settings(
+        os.environ, host=host, port=port, data_dir=data_dir, config_file=config
+    )
     configure_logs(settings.log_level, settings.log_format, file_of(settings))
     if run(serve_until_stopped(settings, say)) and settings.self_restart:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
