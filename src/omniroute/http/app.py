@@ -59,6 +59,7 @@ from omniroute.http.route_classes import is_for_operators
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.storage_routes import STORAGE
+from omniroute.http.sync_routes import SYNC
 from omniroute.http.system_routes import SYSTEM
 from omniroute.http.token_routes import count_tokens_route
 from omniroute.http.usage_routes import USAGE
@@ -149,6 +150,7 @@ def build_http(
             *ACCOUNTS,
             *OAUTH_ROUTES,
             *ENV,
+            *SYNC,
             *MANAGEMENT,
             *KEYS,
             *COMBOS,

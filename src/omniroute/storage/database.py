@@ -46,6 +46,7 @@ from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.sessions import SessionRepository
 from omniroute.storage.settings import SettingsRepository
 from omniroute.storage.states import StateRepository
+from omniroute.storage.sync_tokens import SyncTokenRepository
 from omniroute.storage.synced_prices import SyncedPriceRepository
 from omniroute.storage.tables import health_states, rotation_states
 from omniroute.storage.tasks import TaskRepository
@@ -98,6 +99,7 @@ class Work:
         self.layered_proxies = LayeredProxyRepository(connection, box)
         self.proxy_logs = ProxyLogRepository(connection)
         self.oauth_states = OAuthStateRepository(connection, box)
+        self.sync_tokens = SyncTokenRepository(connection)
         self.refresh_leases = RefreshLeaseRepository(connection)
 
 

@@ -636,3 +636,17 @@ refresh_leases = Table(
     Column("holder", AnyText, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
 )
+
+# Who may fetch the configuration. Tokens are kept as their SHA-256.
+sync_tokens = Table(
+    "sync_tokens",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("name", AnyText, nullable=False),
+    Column("token_hash", AnyText, nullable=False, unique=True),
+    Column("sync_api_key_id", AnyText),
+    Column("revoked_at", AnyText),
+    Column("last_used_at", AnyText),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+)
