@@ -18,6 +18,9 @@ from sqlalchemy import event, inspect, text
 from sqlalchemy.engine import Engine
 from tests.support.rows import fill, held
 
+from omniroute.caller import SYSTEM
+from omniroute.operations.config_files import apply_configuration, export_configuration
+from omniroute.operations.configuration_file.everything import read_owned
 from omniroute.storage import migrate
 from omniroute.storage.backups.files import BackupFolder
 from omniroute.storage.backups.loading import LIVE
@@ -27,6 +30,8 @@ from omniroute.storage.database import Database, Work
 from omniroute.storage.retention import RULES, Keep
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.tables import metadata
+from omniroute_app.settings import Settings, load_settings
+from omniroute_app.wiring import open_engine
 
 NOW_MS = 1_800_000_000_000
 BOX = SecretBox(bytes(32))
@@ -46,6 +51,35 @@ def upgrade():
 
 # What a restore leaves as it is, at least in part.
 KEPT = {*LIVE, "budget_windows"}
+
+BEFORE = """
+[settings]
+debugMode = false
+[combos.gone]
+models = ["openai/a"]
+[combos.changed]
+models = ["openai/a"]
+[keys.gone]
+[budgets.key.gone]
+daily_limit_usd = 1
+"""
+AFTER = """
+[settings]
+mcpEnabled = false
+[accounts.openai.made]
+api_key = "sk-made"
+[combos.changed]
+models = ["made", "openai/b"]
+[combos.made]
+models = ["openai/a"]
+[keys.made]
+[aliases]
+quick = "openai/a"
+[proxies.made]
+host = "proxy.example"
+port = 1
+for = ["account:openai/made"]
+"""
 
 Rows = dict[str, list[int]]
 BACK = (
@@ -107,6 +141,9 @@ class Scene:
     async def prepare(self) -> None:
         """The rows of seed 1 are in the backup `other.sqlite`, those of seed 2 in the database."""
         database = await self.open()
+        if self.doing == "apply":
+            await self.prepare_file(database)
+            return
         async with database._writer.begin() as connection:
             await fill(connection, seed=1)
         made = await self.backups.create(database, "manual")
@@ -119,11 +156,23 @@ class Scene:
         shutil.copyfile(self.backups.folder.all()[0].path, self.directory / "first.sqlite")
         await database.close()
 
+    async def prepare_file(self, database: Database) -> None:
+        """What an earlier file left is in the database and in `first.sqlite`."""
+        await database.close()
+        await self.apply(BEFORE)
+        database = await self.open()
+        await self.backups.create(database, "manual")
+        shutil.copyfile(self.backups.folder.all()[0].path, self.directory / "first.sqlite")
+        await database.close()
+
     async def open(self) -> Database:
         return await Database.open(self.url, self.directory, BOX, self.backups.before_migration)
 
     async def act(self) -> None:
         """What is killed."""
+        if self.doing == "apply":
+            await self.apply(AFTER)
+            return
         if self.doing == "migration":
             self.to_next_version()
         database = await self.open()
@@ -146,6 +195,29 @@ class Scene:
                             await work.retention.delete_before(rule, cutoff, 1)
         await database.close()
 
+    async def apply(self, text: str) -> None:
+        """Apply a configuration file."""
+        async with open_engine(self.settings(), {}) as engine:
+            await apply_configuration(engine, SYSTEM, text)
+
+    async def applied(self) -> dict[str, list[int]]:
+        """What is configured, and what of it belongs to files."""
+        async with open_engine(self.settings(), {}) as engine:
+            exported = await export_configuration(engine, SYSTEM)
+            async with engine.database.reading() as work:
+                owned = sorted(await read_owned(work))
+        return {"text": [hash(exported.text)], "owned": [hash(repr(owned))]}
+
+    def settings(self) -> Settings:
+        """Those of a gateway on this scene."""
+        return load_settings(
+            {},
+            data_dir=self.directory,
+            database_url=self.url,
+            discover=False,
+            disable_auto_backup=True,
+        )
+
     def to_next_version(self) -> None:
         """Be the program that comes after this one."""
         later = self.directory / "migrations/versions/9000_next.py"
@@ -158,6 +230,8 @@ class Scene:
 
     async def digest(self) -> dict[str, list[int]]:
         """What the database holds when it is opened anew, as numbers, by table."""
+        if self.doing == "apply":
+            return await self.applied()
         if self.doing == "migration":
             self.to_next_version()
             await self.require_one_version()

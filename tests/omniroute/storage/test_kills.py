@@ -1,4 +1,4 @@
-"""`kill -9` at every kind of moment of backup, restore, import, migration and retention.
+"""`kill -9` at every kind of moment of what writes much: backups, migrations, files and the like.
 
 A worker process forks a child for each kill. The child counts its steps - statements, syncs,
 renames - and kills itself at one of them, drawn from a seed. Whatever it was doing, the database
@@ -20,7 +20,9 @@ KILLS = 4
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("doing", ["backup", "restore", "import", "migration", "retention"])
+@pytest.mark.parametrize(
+    "doing", ["backup", "restore", "import", "migration", "retention", "apply"]
+)
 async def test_a_kill_at_any_moment_leaves_a_whole_database(
     doing: str, url: str, tmp_path: Path
 ) -> None:
