@@ -17,11 +17,13 @@ from litestar.types.internal_types import PathParameterDefinition
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import (
+    Forbidden,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
     OmniRouteError,
     PayloadTooLarge,
+    Unauthenticated,
     ValidationFailed,
 )
 from omniroute.http.access import Access
@@ -49,13 +51,14 @@ from omniroute.http.model_names_routes import MODEL_NAMES
 from omniroute.http.model_routes import MODEL_ROUTES
 from omniroute.http.oauth_routes import OAUTH_ROUTES
 from omniroute.http.ollama_routes import OLLAMA_ROUTES
+from omniroute.http.page_routes import PAGES, to_login
 from omniroute.http.pricing_routes import PRICING
 from omniroute.http.proxy_routes import PROXIES
 from omniroute.http.quota_routes import QUOTAS
 from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
 from omniroute.http.responses_routes import responses_router
-from omniroute.http.route_classes import is_for_operators
+from omniroute.http.route_classes import is_for_operators, is_under
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
 from omniroute.http.storage_routes import STORAGE
@@ -171,6 +174,7 @@ def build_http(
             *SESSIONS,
             *STORAGE,
             *SYSTEM,
+            *PAGES,
             *METRICS,
             *AUDIT,
             *AUTH,
@@ -210,6 +214,8 @@ def _answer(
         log.error("request_failed", path=path, request_id=request_id, exc_info=error)
         body = facts_body(path, internal_facts(request_id))
         return Response(body, status_code=500, media_type="application/json")
+    if is_under(path, ("/dashboard",)) and isinstance(known, Unauthenticated | Forbidden):
+        return to_login(request, access)
     headers = retry_headers(known)
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = ", ".join(sorted(_methods(request.app, path)))

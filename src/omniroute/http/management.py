@@ -4,7 +4,6 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from litestar.response import Redirect
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine, Viewer
@@ -120,12 +119,6 @@ async def put_settings(
     return await settings.change_settings(engine, operator, data)
 
 
-@get("/", include_in_schema=False, status_code=302)
-async def front_page() -> Redirect:
-    """Whoever opens the address in a browser finds the documentation."""
-    return Redirect("/docs", status_code=302)
-
-
 @get("/api/monitoring/health", tags=["Health"], operation_id="get_health")
 async def monitoring_health(engine: TheEngine, viewer: Viewer) -> HealthPage:
     """Vital signs of the gateway; only operators see whose accounts and sessions are meant."""
@@ -149,7 +142,6 @@ MANAGEMENT: tuple[HTTPRouteHandler, ...] = (
     get_settings,
     change_settings,
     put_settings,
-    front_page,
     monitoring_health,
     liveness,
 )

@@ -208,9 +208,9 @@ async def test_settings_that_do_not_fit_are_named(
     assert (response.status_code, told in response.text) == (400, True), response.text
 
 
-async def test_a_browser_finds_the_documentation(client: httpx.AsyncClient) -> None:
+async def test_a_browser_finds_the_dashboard(client: httpx.AsyncClient) -> None:
     response = await client.get("/")
-    assert (response.status_code, response.headers["location"]) == (302, "/docs")
+    assert (response.status_code, response.headers["location"]) == (302, "/dashboard")
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1"])

@@ -1,0 +1,1 @@
+"""The pages browsers see: signing in, the first password, and what the gateway does."""
