@@ -89,7 +89,9 @@ async def test_strangers_see_the_same_401_on_every_management_route(
 ) -> None:
     async with site() as gateway, gateway.as_peer(ELSEWHERE) as client:
         managed = [
-            one for one in routes(app_of(gateway)) if route_class(one[1], one[0]) == "MANAGEMENT"
+            (method, path)
+            for method, path in routes(app_of(gateway))
+            if route_class(path, method) == "MANAGEMENT" and path != "/dashboard"
         ]
         probes = [*managed, ("GET", "/api/nothing"), ("PATCH", "/api/combos"), ("GET", "/nothing")]
         answers = {
@@ -102,6 +104,18 @@ async def test_strangers_see_the_same_401_on_every_management_route(
             route: (one.status_code, one.json()["error"]["code"]) for route, one in answers.items()
         }
     assert told == dict.fromkeys(probes, (401, "AUTH_001"))
+
+
+async def test_strangers_who_want_a_page_are_led_to_sign_in(site: OpenSite) -> None:
+    async with site() as gateway, gateway.as_peer(ELSEWHERE) as client:
+        answers = [await client.get(path) for path in ("/dashboard", "/dashboard/nothing")]
+        login = await client.get("/login")
+    assert [(one.status_code, one.headers["location"]) for one in answers] == [
+        (302, "/login"),
+        (302, "/login"),
+    ]
+    assert all("Max-Age=0" in one.headers["set-cookie"] for one in answers)
+    assert login.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 async def test_strangers_need_a_key_for_the_model_apis_where_one_is_required(
