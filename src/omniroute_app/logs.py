@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,19 @@ def configure_logs(level: str, form: str, file: LogFile | None = None) -> None:
     root.setLevel(level.upper())
 
 
+class _PrivateFiles(RotatingFileHandler):
+    """Makes every file, the ones after the first too, for its owner only."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(  # noqa: PTH123 - a path of the library's, and it closes the file
+            self.baseFilename,
+            self.mode,
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=lambda path, flags: os.open(path, flags, 0o600),
+        )
+
+
 def _formatter(shared: list[Processor], renderer: Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -123,8 +137,7 @@ def _formatter(shared: list[Processor], renderer: Processor) -> logging.Formatte
 
 def _rotating(file: LogFile) -> logging.Handler:
     file.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file.path, os.O_WRONLY | os.O_CREAT, 0o600))
-    return RotatingFileHandler(
+    return _PrivateFiles(
         file.path,
         maxBytes=file.max_bytes,
         backupCount=file.max_files,

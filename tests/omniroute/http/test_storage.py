@@ -35,6 +35,7 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
     assert (first["autoCleanupEnabled"], first["vacuumAfterCleanup"]) == (True, False)
     assert first["retention"] == {
         "callLogs": 7,
+        "callPayloads": 7,
         "routingDecisions": 7,
         "usageHistory": 7,
         "mcpAudit": 30,

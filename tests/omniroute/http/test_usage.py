@@ -115,7 +115,13 @@ async def test_a_call_is_logged_with_all_that_is_known_and_nothing_else(site: Op
         usage["completion_tokens"],
         None,
     )
-    assert one == {**row, "requestBody": None, "responseBody": None, "pipelinePayloads": None}
+    kept_nowhere = {
+        "requestBody": None,
+        "responseBody": None,
+        "bodiesCut": False,
+        "pipelinePayloads": None,
+    }
+    assert one == {**row, **kept_nowhere}
     assert same == row
     assert missing.status_code == 404
     cells = line.split(" | ")
