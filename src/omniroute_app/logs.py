@@ -114,13 +114,9 @@ class _PrivateFiles(RotatingFileHandler):
     """Makes every file, the ones after the first too, for its owner only."""
 
     def _open(self) -> TextIOWrapper:
-        return open(  # noqa: PTH123 - a path of the library's, and it closes the file
-            self.baseFilename,
-            self.mode,
-            encoding=self.encoding,
-            errors=self.errors,
-            opener=lambda path, flags: os.open(path, flags, 0o600),
-        )
+        found = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        raw = os.fdopen(found, "ab", buffering=0)
+        return TextIOWrapper(raw, encoding=self.encoding, errors=self.errors, write_through=True)
 
 
 def _formatter(shared: list[Processor], renderer: Processor) -> logging.Formatter:
