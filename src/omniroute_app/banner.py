@@ -28,6 +28,7 @@ def _lines(engine: Engine, settings: Settings) -> Iterator[str]:
     yield f"  HTTP   {url}/v1               (OpenAI and Anthropic; docs: {url}/docs)"
     yield f"         {url}/v1beta           (Gemini)"
     yield f"         {url}/api/chat         (Ollama)"
+    yield f"  Page   {url}/dashboard        (what it does; a password: {url}/dashboard/onboarding)"
     yield ""
     yield "Connect"
     yield "  MCP    claude mcp add --transport http omniroute " + f"{url}/api/mcp/stream"

@@ -51,7 +51,12 @@ async def apply(
     return await config_files.apply_configuration(engine, operator, text, name=name, prune=prune)
 
 
-@get("/api/config/export", tags=["Configuration"], operation_id="export_configuration")
+@get(
+    "/api/config/export",
+    tags=["Configuration"],
+    operation_id="export_configuration",
+    media_type=MEDIA_TYPE,
+)
 async def export(engine: TheEngine, operator: Operator) -> Response[str]:
     """Everything as a file that makes an empty gateway the same. Secrets are references."""
     found = await config_files.export_configuration(engine, operator)
