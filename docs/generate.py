@@ -6,8 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast, get_args
+from typing import get_args
 
 import msgspec
 
@@ -16,10 +15,8 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.dialects import CODECS
 from omniroute.dialects.losses import REPLY_LOSSES, REQUEST_LOSSES, losses
-from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
-from omniroute.http.access import Access
-from omniroute.http.app import build_http
+from omniroute.http.app import routes
 from omniroute.http.errors import status_of
 from omniroute.http.route_classes import route_class
 from omniroute.routing.resilience.verdicts import OTHERWISE, TABLE
@@ -113,9 +110,7 @@ def _row(name: str, row: SettingRow) -> tuple[str, str, str]:
 def http() -> str:
     """Every HTTP route with its class."""
     rows: set[tuple[str, str, str, str]] = set()
-    # Routes are declared before there is an engine; only its version is asked for.
-    app = build_http(cast("Engine", SimpleNamespace(version="")), cast("Access", None), None)
-    for route in app.routes:
+    for route in routes("").routes:
         for handler in getattr(route, "route_handlers", ()):
             if not handler.include_in_schema:
                 continue

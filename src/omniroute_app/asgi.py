@@ -14,7 +14,7 @@ from omniroute.caller import Caller, run_named
 from omniroute.engine import Engine
 from omniroute.errors import Forbidden, OmniRouteError
 from omniroute.http.access import Access
-from omniroute.http.app import build_http
+from omniroute.http.app import Http
 from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.edge import Cors, Edge
 from omniroute.http.peers import headers_of
@@ -71,7 +71,7 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
 
     heartbeat_s = settings.heartbeat_interval_ms / 1000 or None
     stagger_s = settings.health_check_stagger_ms / 1000
-    http = build_http(
+    http = Http(
         engine,
         access,
         heartbeat_s,

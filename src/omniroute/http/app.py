@@ -1,17 +1,21 @@
 """The Litestar application: model APIs and management over operations."""
 
 import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import structlog
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import Receive, Scope, Send
 from litestar.types.internal_types import PathParameterDefinition
 
 from omniroute.caller import Caller
@@ -34,16 +38,17 @@ from omniroute.http.auth_routes import AUTH
 from omniroute.http.backup_routes import BACKUPS
 from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
-from omniroute.http.chat_routes import chat_router
+from omniroute.http.chat_routes import CHAT
 from omniroute.http.combo_routes import COMBOS
 from omniroute.http.config_routes import CONFIG
 from omniroute.http.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
+from omniroute.http.doors import Doors, doors_of, enter
 from omniroute.http.env_routes import ENV
 from omniroute.http.errors import internal_facts, retry_headers, status_of
-from omniroute.http.gemini_routes import gemini_router
+from omniroute.http.gemini_routes import GEMINI_ROUTES
 from omniroute.http.key_routes import KEYS
 from omniroute.http.management import MANAGEMENT
 from omniroute.http.metrics_routes import METRICS
@@ -55,9 +60,8 @@ from omniroute.http.page_routes import PAGES, to_login
 from omniroute.http.pricing_routes import PRICING
 from omniroute.http.proxy_routes import PROXIES
 from omniroute.http.quota_routes import QUOTAS
-from omniroute.http.reply import ChatSurface
 from omniroute.http.resilience_routes import RESILIENCE
-from omniroute.http.responses_routes import responses_router
+from omniroute.http.responses_routes import RESPONSES_ROUTES
 from omniroute.http.route_classes import is_for_operators, is_under
 from omniroute.http.session_routes import SESSIONS
 from omniroute.http.shaping_routes import SHAPING
@@ -92,15 +96,8 @@ class JsonRequest(AnyRequest):
             raise SerializationException("not JSON") from error
 
 
-def build_http(
-    engine: Engine,
-    access: Access,
-    heartbeat_s: float | None,
-    *,
-    stagger_s: float = 3.0,
-    keeps_logins: bool = True,
-) -> Litestar:
-    """The HTTP doors of one engine.
+class Http:
+    """The HTTP doors of one engine: an ASGI application. Enter `lifespan` before use.
 
     Args:
         heartbeat_s: silence after which a stream gets a keep-alive frame; None for never.
@@ -108,91 +105,60 @@ def build_http(
         keeps_logins: whether tokens are renewed before a request needs them.
     """
 
-    async def client(request: AnyRequest) -> Caller:
-        return access.client(request.scope, engine.snapshot)
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        heartbeat_s: float | None,
+        *,
+        stagger_s: float = 3.0,
+        keeps_logins: bool = True,
+    ) -> None:
+        self._doors = Doors(engine, access, BackgroundResponses(engine), heartbeat_s)
+        self._routes = routes(engine.version)
+        self._stagger_s = stagger_s
+        self._keeps_logins = keeps_logins
 
-    def closed(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        """Management routes are closed whether or not their handlers ask who is there."""
-        scope = connection.scope
-        if is_for_operators(scope["path"], str(scope.get("method", ""))):
-            scope["state"][_OPERATOR] = access.operator(scope, engine.snapshot)
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Do what no request asks for, until the process stops."""
+        engine = self._doors.engine
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._doors.background.lifespan())
+            await stack.enter_async_context(PriceKeeper(engine).lifespan())
+            await stack.enter_async_context(AccountKeeper(engine, self._stagger_s).lifespan())
+            await stack.enter_async_context(RetentionKeeper(engine).lifespan())
+            if self._keeps_logins:
+                await stack.enter_async_context(LoginKeeper(engine, self._stagger_s).lifespan())
+            yield
 
-    async def operator(request: AnyRequest) -> Caller:
-        known: Caller | None = request.scope["state"].get(_OPERATOR)
-        return known or access.operator(request.scope, engine.snapshot)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        enter(scope, self._doors)
+        await self._routes(scope, receive, send)
 
-    async def visitor(request: AnyRequest) -> Caller:
-        return access.visitor(request.scope)
 
-    async def viewer(request: AnyRequest) -> Caller:
-        try:
-            return access.operator(request.scope, engine.snapshot)
-        except OmniRouteError:
-            return Caller(door="http")
+class _Together(Router):
+    """All routes at once: the framework would look at all of them anew for each given alone."""
 
-    def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
-        return _answer(request, error, access, engine)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # the framework's copy is for routers that two applications share
 
-    surface = ChatSurface(engine, lambda scope: access.client(scope, engine.snapshot), heartbeat_s)
-    background = BackgroundResponses(engine)
+
+@cache
+def routes(version: str) -> Litestar:
+    """All routes, which know their gateway by the scope of a request.
+
+    Declaring them takes a good part of a second, so all gateways of a process share them.
+    """
     return Litestar(
-        lifespan=[
-            lambda _: background.lifespan(),
-            lambda _: PriceKeeper(engine).lifespan(),
-            lambda _: AccountKeeper(engine, stagger_s).lifespan(),
-            lambda _: RetentionKeeper(engine).lifespan(),
-            *([lambda _: LoginKeeper(engine, stagger_s).lifespan()] if keeps_logins else []),
-        ],
-        route_handlers=[
-            chat_router(surface),
-            gemini_router(surface),
-            responses_router(surface, background),
-            *MODEL_ROUTES,
-            *OLLAMA_ROUTES,
-            count_tokens_route,
-            *ACCOUNTS,
-            *OAUTH_ROUTES,
-            *ENV,
-            *SYNC,
-            *MANAGEMENT,
-            *KEYS,
-            *COMBOS,
-            *CONFIG,
-            *MODEL_NAMES,
-            *CUSTOM_MODELS,
-            *DECISIONS,
-            *BUDGETS,
-            *BACKUPS,
-            *CACHE,
-            *PRICING,
-            *PROXIES,
-            *SHAPING,
-            *QUOTAS,
-            *RESILIENCE,
-            *USAGE,
-            *ANALYTICS,
-            *SESSIONS,
-            *STORAGE,
-            *SYSTEM,
-            *PAGES,
-            *METRICS,
-            *AUDIT,
-            *AUTH,
-        ],
-        dependencies={
-            "engine": Provide(lambda: engine, sync_to_thread=False),
-            "client": Provide(client),
-            "operator": Provide(operator),
-            "viewer": Provide(viewer),
-            "visitor": Provide(visitor),
-            "access": Provide(lambda: access, sync_to_thread=False),
-        },
-        guards=[closed],
+        route_handlers=[_Together("/", route_handlers=_ROUTES)],
+        dependencies={name: Provide(one, sync_to_thread=False) for name, one in _PROVIDED.items()},
+        guards=[_closed],
         request_class=JsonRequest,
-        exception_handlers={Exception: on_error},
+        exception_handlers={Exception: _answer},
         openapi_config=OpenAPIConfig(
             title="OmniRoute",
-            version=engine.version,
+            version=version,
             description="One local-first gateway between agents and models.",
             path="/docs",
             use_handler_docstrings=True,
@@ -205,17 +171,99 @@ def build_http(
     )
 
 
-def _answer(
-    request: AnyRequest, error: Exception, access: Access, engine: Engine
-) -> Response[bytes]:
+_ROUTES = [
+    *CHAT,
+    *GEMINI_ROUTES,
+    *RESPONSES_ROUTES,
+    *MODEL_ROUTES,
+    *OLLAMA_ROUTES,
+    count_tokens_route,
+    *ACCOUNTS,
+    *OAUTH_ROUTES,
+    *ENV,
+    *SYNC,
+    *MANAGEMENT,
+    *KEYS,
+    *COMBOS,
+    *CONFIG,
+    *MODEL_NAMES,
+    *CUSTOM_MODELS,
+    *DECISIONS,
+    *BUDGETS,
+    *BACKUPS,
+    *CACHE,
+    *PRICING,
+    *PROXIES,
+    *SHAPING,
+    *QUOTAS,
+    *RESILIENCE,
+    *USAGE,
+    *ANALYTICS,
+    *SESSIONS,
+    *STORAGE,
+    *SYSTEM,
+    *PAGES,
+    *METRICS,
+    *AUDIT,
+    *AUTH,
+]
+
+
+def _engine(request: AnyRequest) -> Engine:
+    return doors_of(request.scope).engine
+
+
+def _access(request: AnyRequest) -> Access:
+    return doors_of(request.scope).access
+
+
+def _client(request: AnyRequest) -> Caller:
+    return doors_of(request.scope).caller_of(request.scope)
+
+
+def _operator(request: AnyRequest) -> Caller:
+    known: Caller | None = request.scope["state"].get(_OPERATOR)
+    return known or doors_of(request.scope).operator_of(request.scope)
+
+
+def _visitor(request: AnyRequest) -> Caller:
+    return _access(request).visitor(request.scope)
+
+
+def _viewer(request: AnyRequest) -> Caller:
+    try:
+        return doors_of(request.scope).operator_of(request.scope)
+    except OmniRouteError:
+        return Caller(door="http")
+
+
+_PROVIDED: dict[str, Callable[[AnyRequest], Any]] = {
+    "engine": _engine,
+    "client": _client,
+    "operator": _operator,
+    "viewer": _viewer,
+    "visitor": _visitor,
+    "access": _access,
+}
+"""What handlers may ask for by name; see `dependencies`."""
+
+
+def _closed(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Management routes are closed whether or not their handlers ask who is there."""
+    scope = connection.scope
+    if is_for_operators(scope["path"], str(scope.get("method", ""))):
+        scope["state"][_OPERATOR] = doors_of(scope).operator_of(scope)
+
+
+def _answer(request: AnyRequest, error: Exception) -> Response[bytes]:
     path, request_id = request.scope["path"], request.scope["state"]["request_id"]
-    known = _in_tree(request, error, access, engine)
+    known = _in_tree(request, error)
     if known is None:
         log.error("request_failed", path=path, request_id=request_id, exc_info=error)
         body = facts_body(path, internal_facts(request_id))
         return Response(body, status_code=500, media_type="application/json")
     if is_under(path, ("/dashboard",)) and isinstance(known, Unauthenticated | Forbidden):
-        return to_login(request, access)
+        return to_login(request, _access(request))
     headers = retry_headers(known)
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = ", ".join(sorted(_methods(request.app, path)))
@@ -227,9 +275,7 @@ def _answer(
     )
 
 
-def _in_tree(
-    request: AnyRequest, error: Exception, access: Access, engine: Engine
-) -> OmniRouteError | None:
+def _in_tree(request: AnyRequest, error: Exception) -> OmniRouteError | None:
     """The framework's own errors as ours; None for what nobody foresaw."""
     if isinstance(error, OmniRouteError):
         return error
@@ -238,7 +284,7 @@ def _in_tree(
         return cause
     if not isinstance(error, HTTPException):
         return None
-    refused = _refused(request, access, engine)
+    refused = _refused(request)
     if refused is not None:
         return refused
     if isinstance(error, ValidationException):
@@ -273,11 +319,11 @@ def _methods(app: Litestar, path: str) -> set[str]:
     return found
 
 
-def _refused(request: AnyRequest, access: Access, engine: Engine) -> OmniRouteError | None:
+def _refused(request: AnyRequest) -> OmniRouteError | None:
     """Strangers learn nothing about management routes: not which exist, not what they take."""
     if is_for_operators(request.scope["path"], request.method):
         try:
-            access.operator(request.scope, engine.snapshot)
+            doors_of(request.scope).operator_of(request.scope)
         except OmniRouteError as refused:
             return refused
     return None

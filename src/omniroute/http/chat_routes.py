@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
-from litestar import Request, Router, post
+from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -19,9 +19,10 @@ from omniroute.dialects import CODECS, COMPLETIONS, GENERATE
 from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.ollama.lists import loaded
 from omniroute.errors import InvalidRequest
+from omniroute.http.doors import doors_of
 from omniroute.http.peers import headers_of
 from omniroute.http.problems import MODEL_PROBLEMS
-from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.http.reply import ChatResponse, json_response
 from omniroute.routing.snapshot import Snapshot
 
 _OBJECT = Schema(type=OpenAPIType.OBJECT)
@@ -146,12 +147,7 @@ ROUTES: tuple[ChatRoute, ...] = (
 """Every chat route whose body says it all. Adding one is adding a row."""
 
 
-def chat_router(surface: ChatSurface) -> Router:
-    """All chat routes."""
-    return Router("/", route_handlers=[_route(surface, row) for row in ROUTES])
-
-
-def _route(surface: ChatSurface, row: ChatRoute) -> HTTPRouteHandler:
+def _route(row: ChatRoute) -> HTTPRouteHandler:
     @post(
         row.path,
         status_code=200,
@@ -164,15 +160,20 @@ def _route(surface: ChatSurface, row: ChatRoute) -> HTTPRouteHandler:
     )
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         scope = request.scope
+        doors = doors_of(scope)
         amend = None
         if row.place is not None:
             named = request.path_params["provider"]
-            amend = partial(row.place, named, surface.engine.snapshot)
+            amend = partial(row.place, named, doors.engine.snapshot)
         body = await request.body()
         instant = row.instant(body)
         if instant is not None:
-            surface.caller_of(scope)
+            doors.caller_of(scope)
             return json_response(instant)
-        return ChatResponse(surface, row.client, body, headers_of(scope), amend)
+        return ChatResponse(doors, row.client, body, headers_of(scope), amend)
 
     return handler
+
+
+CHAT: tuple[HTTPRouteHandler, ...] = tuple(_route(row) for row in ROUTES)
+"""All chat routes."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from litestar import Request, Router
+from litestar import Request
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, Struct, UnsetType
@@ -15,9 +15,10 @@ from omniroute.dialects import CODECS
 from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.doors import Doors, doors_of
 from omniroute.http.peers import headers_of
 from omniroute.http.problems import model_get, model_post
-from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.http.reply import ChatResponse, json_response
 from omniroute.operations import chat
 from omniroute.operations.models import ModelEntry, get_model, list_models
 from omniroute.pipeline.exchange import ChatCall
@@ -62,39 +63,35 @@ class TokenTotal(Struct, frozen=True, rename="camel"):
     prompt_tokens_details: tuple[TokenDetails, ...]
 
 
-def gemini_router(surface: ChatSurface) -> Router:
-    """All routes of this API."""
-
-    @model_post(
-        "/v1beta/models/{target:path}",
-        status_code=200,
-        summary="Gemini content",
-        description="Gemini's generateContent, streamGenerateContent (`alt=sse` or a JSON array) "
-        "and countTokens, answered by any target.",
-        tags=["Models"],
-        operation_id="post_gemini",
-        operation_class=ChatOperation,
-        responses=dict(RESPONSES),
+@model_post(
+    "/v1beta/models/{target:path}",
+    status_code=200,
+    summary="Gemini content",
+    description="Gemini's generateContent, streamGenerateContent (`alt=sse` or a JSON array) "
+    "and countTokens, answered by any target.",
+    tags=["Models"],
+    operation_id="post_gemini",
+    operation_class=ChatOperation,
+    responses=dict(RESPONSES),
+)
+async def content(
+    request: Request[Any, Any, Any], client: Client, target: FromPath[str]
+) -> ASGIResponse:
+    doors = doors_of(request.scope)
+    model, action = model_and_action(target.lstrip("/"))
+    body = await request.body()
+    if action == "countTokens":
+        total = await _count(doors, request, client, model, body)
+        return json_response(msgspec.json.encode(total))
+    streaming = action == "streamGenerateContent"
+    return ChatResponse(
+        doors,
+        GEMINI,
+        body,
+        headers_of(request.scope),
+        partial(_amended, model, streaming),
+        as_array=streaming and request.query_params.get("alt") != "sse",
     )
-    async def content(
-        request: Request[Any, Any, Any], client: Client, target: FromPath[str]
-    ) -> ASGIResponse:
-        model, action = model_and_action(target.lstrip("/"))
-        body = await request.body()
-        if action == "countTokens":
-            total = await _count(surface, request, client, model, body)
-            return json_response(msgspec.json.encode(total))
-        streaming = action == "streamGenerateContent"
-        return ChatResponse(
-            surface,
-            GEMINI,
-            body,
-            headers_of(request.scope),
-            partial(_amended, model, streaming),
-            as_array=streaming and request.query_params.get("alt") != "sse",
-        )
-
-    return Router("/", route_handlers=[content, gemini_models, gemini_model])
 
 
 def model_and_action(target: str) -> tuple[str, str]:
@@ -117,7 +114,7 @@ def _amended(model: str, stream: bool, request: ChatRequest) -> ChatRequest:
 
 
 async def _count(
-    surface: ChatSurface,
+    doors: Doors,
     request: Request[Any, Any, Any],
     client: Client,
     model: str,
@@ -132,7 +129,7 @@ async def _count(
         body=body,
         headers=headers_of(request.scope),
     )
-    found = await chat.count_tokens(surface.engine, call)
+    found = await chat.count_tokens(doors.engine, call)
     return TokenTotal(found.input_tokens, (TokenDetails(found.input_tokens),))
 
 
@@ -189,3 +186,7 @@ def _number(text: str | None, name: str) -> int | None:
     if not text.isdecimal():
         raise InvalidRequest(f"'{name}' must be a number.", param=name)
     return int(text)
+
+
+GEMINI_ROUTES = (content, gemini_models, gemini_model)
+"""All routes of this API."""

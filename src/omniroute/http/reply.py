@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from omniroute.caller import Caller
 from omniroute.chat import ChatRequest
 from omniroute.dialects.codec import ClientCodec
 from omniroute.dialects.sse import EVENT_STREAM
-from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.http.budget_headers import budget_headers
 from omniroute.http.deadlines import deadline_ms
+from omniroute.http.doors import Doors
 from omniroute.http.errors import error_facts, internal_facts, retry_headers, status_of
 from omniroute.http.json_array import ARRAY_TYPE, ArrayFrames
 from omniroute.http.keepalive import Keepalive, Progress, wants_progress
@@ -32,15 +30,6 @@ STREAM_HEADERS: Mapping[str, str] = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ChatSurface:
-    """What a chat route knows beside the request: its engine, admission and keep-alive pace."""
-
-    engine: Engine
-    caller_of: Callable[[Scope], Caller]
-    heartbeat_s: float | None
 
 
 Keep: TypeAlias = Callable[[bytes], Awaitable[bytes]]
@@ -65,7 +54,7 @@ class ChatResponse(ASGIResponse):
 
     def __init__(
         self,
-        surface: ChatSurface,
+        doors: Doors,
         client: ClientCodec,
         body: bytes,
         headers: Mapping[str, str],
@@ -75,7 +64,7 @@ class ChatResponse(ASGIResponse):
         as_array: bool = False,
     ) -> None:
         super().__init__()
-        self._surface = surface
+        self._doors = doors
         self._client = client
         self._request_body = body
         self._request_headers = headers
@@ -149,10 +138,10 @@ class ChatResponse(ASGIResponse):
         start: Callable[[int, Mapping[str, str]], Awaitable[None]],
         send: Send,
     ) -> None:
-        engine = self._surface.engine
+        engine = self._doors.engine
         headers = self._request_headers
         watch = engine.chat.telemetry.watch()
-        caller = self._surface.caller_of(scope)
+        caller = self._doors.caller_of(scope)
         watch.lap("policy")
         request = self._client.decode_request(self._request_body)
         if self._amend is not None:
@@ -211,7 +200,7 @@ class ChatResponse(ASGIResponse):
     ) -> None:
         array = ArrayFrames() if self._as_array else None
         pause = b"\n" if array else self._client.keepalive()
-        keepalive = Keepalive(send, pause, self._surface.heartbeat_s if pause else None)
+        keepalive = Keepalive(send, pause, self._doors.heartbeat_s if pause else None)
         try:
             async for output in answer.outputs:
                 if array is not None:

@@ -4,7 +4,7 @@ import re
 from typing import Any, Literal
 
 import msgspec
-from litestar import Request, Router
+from litestar import Request
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
@@ -17,12 +17,12 @@ from omniroute.dialects.sse import split
 from omniroute.errors import InvalidRequest
 from omniroute.http.chat_routes import RESPONSES, ChatOperation
 from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.doors import Doors, doors_of
 from omniroute.http.peers import headers_of
 from omniroute.http.problems import model_delete, model_get, model_post
-from omniroute.http.reply import ChatResponse, ChatSurface, json_response
+from omniroute.http.reply import ChatResponse, json_response
 from omniroute.http.token_routes import NO_MODEL, counted
 from omniroute.operations import responses
-from omniroute.operations.background import BackgroundResponses
 from omniroute.operations.responses import AskedResponse, DeletedResponse, ItemList, Wire
 from omniroute.pipeline.exchange import ChatCall
 
@@ -48,8 +48,8 @@ class Keeper:
     So a client that at once builds upon it finds it.
     """
 
-    def __init__(self, surface: ChatSurface, caller: Caller, question: AskedResponse) -> None:
-        self._surface = surface
+    def __init__(self, doors: Doors, caller: Caller, question: AskedResponse) -> None:
+        self._doors = doors
         self._caller = caller
         self._question = question
 
@@ -73,91 +73,86 @@ class Keeper:
         return b'"previous_response_id":' + msgspec.json.encode(self._question.previous_id)
 
     async def _keep(self, response: Wire) -> None:
-        await responses.keep(self._surface.engine, self._caller, self._question, response)
+        await responses.keep(self._doors.engine, self._caller, self._question, response)
 
 
-def responses_router(surface: ChatSurface, background: BackgroundResponses) -> Router:
-    """All routes of this API."""
+@model_post(
+    "/v1/responses",
+    status_code=200,
+    summary="Response",
+    description="OpenAI Responses, whole, streamed or in the background, answered by any "
+    "target. Stored unless `store` is false, so that `previous_response_id` works with all.",
+    tags=["Responses"],
+    operation_id="post_openai_responses",
+    operation_class=ChatOperation,
+    responses=dict(RESPONSES),
+)
+async def create(request: AnyRequest, client: Client) -> ASGIResponse:
+    return await _answered(request, client)
 
-    @model_post(
-        "/v1/responses",
-        status_code=200,
-        summary="Response",
-        description="OpenAI Responses, whole, streamed or in the background, answered by any "
-        "target. Stored unless `store` is false, so that `previous_response_id` works with all.",
-        tags=["Responses"],
-        operation_id="post_openai_responses",
-        operation_class=ChatOperation,
-        responses=dict(RESPONSES),
+
+@model_post(
+    "/v1/responses/input_tokens",
+    status_code=200,
+    summary="Count tokens",
+    description="The input tokens of a response that is not asked for; `model` may be missing.",
+    tags=["Responses"],
+    operation_id="count_response_tokens",
+)
+async def count(request: AnyRequest, engine: TheEngine, client: Client) -> CountedInput:
+    fields = read_object(await request.body())
+    named = "model" in fields
+    whole = {"model": NO_MODEL, **fields}
+    body = msgspec.json.encode(whole)
+    question = await responses.asked(engine, client, body, whole)
+    asked = ChatCall(
+        request_id=request.scope["state"]["request_id"],
+        caller=client,
+        request=CODEC.decode_request(question.body),
+        client=CODEC,
+        body=question.body,
+        headers=headers_of(request.scope),
     )
-    async def create(request: AnyRequest, client: Client) -> ASGIResponse:
-        return await answered(request, client)
-
-    @model_post(
-        "/v1/responses/input_tokens",
-        status_code=200,
-        summary="Count tokens",
-        description="The input tokens of a response that is not asked for; `model` may be missing.",
-        tags=["Responses"],
-        operation_id="count_response_tokens",
-    )
-    async def count(request: AnyRequest, client: Client) -> CountedInput:
-        fields = read_object(await request.body())
-        named = "model" in fields
-        whole = {"model": NO_MODEL, **fields}
-        body = msgspec.json.encode(whole)
-        question = await responses.asked(surface.engine, client, body, whole)
-        asked = ChatCall(
-            request_id=request.scope["state"]["request_id"],
-            caller=client,
-            request=CODEC.decode_request(question.body),
-            client=CODEC,
-            body=question.body,
-            headers=headers_of(request.scope),
-        )
-        found = await counted(surface.engine, asked, named=named)
-        return CountedInput(input_tokens=found.input_tokens)
-
-    @model_post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
-    async def act(request: AnyRequest, client: Client) -> ASGIResponse:
-        """Clients name actions of their own provider here; any target answers them plainly."""
-        return await answered(request, client)
-
-    async def answered(request: AnyRequest, client: Caller) -> ASGIResponse:
-        body = await request.body()
-        question = await responses.asked(surface.engine, client, body, read_object(body))
-        if question.background:
-            return await _queued(surface, client, question, background)
-        keeper = Keeper(surface, client, question)
-        headers = headers_of(request.scope)
-        return ChatResponse(surface, CODEC, question.body, headers, keep=keeper)
-
-    @model_post(
-        "/v1/responses/{response_id:str}/cancel",
-        status_code=200,
-        summary="Cancel a response",
-        tags=["Responses"],
-        operation_id="cancel_response",
-    )
-    async def cancel(engine: TheEngine, client: Client, response_id: FromPath[str]) -> Wire:
-        """Stop a background response."""
-        cancelled = await responses.cancel_response(engine, client, response_id)
-        background.stop(response_id)
-        return cancelled
-
-    return Router(
-        "/", route_handlers=[create, count, act, cancel, one_response, forget, input_items]
-    )
+    found = await counted(engine, asked, named=named)
+    return CountedInput(input_tokens=found.input_tokens)
 
 
-async def _queued(
-    surface: ChatSurface,
-    caller: Caller,
-    question: AskedResponse,
-    background: BackgroundResponses,
-) -> ASGIResponse:
+@model_post("/v1/responses/{action:str}", status_code=200, include_in_schema=False)
+async def act(request: AnyRequest, client: Client) -> ASGIResponse:
+    """Clients name actions of their own provider here; any target answers them plainly."""
+    return await _answered(request, client)
+
+
+@model_post(
+    "/v1/responses/{response_id:str}/cancel",
+    status_code=200,
+    summary="Cancel a response",
+    tags=["Responses"],
+    operation_id="cancel_response",
+)
+async def cancel(
+    request: AnyRequest, engine: TheEngine, client: Client, response_id: FromPath[str]
+) -> Wire:
+    """Stop a background response."""
+    cancelled = await responses.cancel_response(engine, client, response_id)
+    doors_of(request.scope).background.stop(response_id)
+    return cancelled
+
+
+async def _answered(request: AnyRequest, client: Caller) -> ASGIResponse:
+    doors = doors_of(request.scope)
+    body = await request.body()
+    question = await responses.asked(doors.engine, client, body, read_object(body))
+    if question.background:
+        return await _queued(doors, client, question)
+    keeper = Keeper(doors, client, question)
+    headers = headers_of(request.scope)
+    return ChatResponse(doors, CODEC, question.body, headers, keep=keeper)
+
+
+async def _queued(doors: Doors, caller: Caller, question: AskedResponse) -> ASGIResponse:
     asked = CODEC.decode_request(question.body)  # what cannot be read is refused now, not later
-    engine = surface.engine
+    engine = doors.engine
     engine.chat.plan(ChatCall(engine.new_id(), caller, asked))  # nor what nobody could answer
     unmade = ChatReply(
         id=engine.new_id().replace("-", ""), model=asked.model, created_s=engine.now_ms() // 1000
@@ -166,7 +161,7 @@ async def _queued(
     shown |= {"status": "queued", "background": True, "store": True, "output": [], "usage": None}
     shown["previous_response_id"] = question.previous_id
     await responses.keep(engine, caller, question, shown)
-    background.wake()
+    doors.background.wake()
     return json_response(msgspec.json.encode(shown))
 
 
@@ -223,3 +218,7 @@ async def input_items(
         after=query.get("after"),
         newest_first=query.get("order") != "asc",
     )
+
+
+RESPONSES_ROUTES = (create, count, act, cancel, one_response, forget, input_items)
+"""All routes of this API."""
