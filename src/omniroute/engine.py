@@ -42,6 +42,7 @@ from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.storage.retention import Keep
 from omniroute.storage.secrets import Secrets
+from omniroute.upstream.cloud_server import CloudServer
 from omniroute.upstream.price_lists import PriceLists
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ _RESOURCES: Mapping[str, str] = {
     "provider.validation": "provider_credentials",
     "apiKey": "api_key",
     "sync.token": "sync_token",
+    "sync.cloud": "cloud_sync",
 }
 """What actions are about, by how they begin; others are about their first word."""
 
@@ -345,6 +347,7 @@ class Engine:
     env_file: EnvFile
     kept: Mapping[str, Keep]
     price_lists: PriceLists
+    cloud: CloudServer
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]

@@ -77,6 +77,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     models_dev_sync_interval_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
     pricing_sync_litellm_url: str | None = None
     pricing_sync_models_dev_url: str | None = None
+    cloud_url: str = ""
+    cloud_sync_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 12_000
     backup_max_files: Annotated[int, Meta(ge=1, le=10_000)] = 20
     backup_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     disable_auto_backup: bool = False
@@ -308,6 +310,14 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "pricing_sync_models_dev_url": Variable(
         ("PRICING_SYNC_MODELS_DEV_URL",), "Where the list of models.dev is, instead of its place."
+    ),
+    "cloud_url": Variable(
+        ("CLOUD_URL", "NEXT_PUBLIC_CLOUD_URL"),
+        "Where the configuration is pushed to, unless the setting `cloudUrl` says; https only. "
+        "Nothing is pushed before somebody enables that.",
+    ),
+    "cloud_sync_timeout_ms": Variable(
+        ("CLOUD_SYNC_TIMEOUT_MS",), "How long a push of the configuration may take."
     ),
     "backup_max_files": Variable(
         ("DB_BACKUP_MAX_FILES",), "How many backups are kept; the oldest go."

@@ -82,6 +82,7 @@ from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.session_table import SessionTable
 from omniroute.storage.vault import SqlVault
+from omniroute.upstream.cloud_server import CloudServer
 from omniroute.upstream.credentials import Credentials
 from omniroute.upstream.demo.sender import DemoSender
 from omniroute.upstream.gate import Gate
@@ -305,6 +306,14 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 settings.proxy_log_rows,
             ),
             price_lists=_price_lists(settings, gate, configuration),
+            cloud=CloudServer(
+                gate=gate,
+                default_url=settings.cloud_url.strip(),
+                machine_id=keys.machine_id,
+                timeout_s=settings.cloud_sync_timeout_ms / 1000,
+                allow_private=_allow_private(settings),
+                via=lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
+            ),
             now_ms=now_ms,
             new_id=lambda: str(uuid.uuid4()),
             new_api_key=partial(

@@ -75,6 +75,7 @@ from omniroute.operations.background import BackgroundResponses
 from omniroute.operations.oauth.keeper import LoginKeeper
 from omniroute.operations.price_keeper import PriceKeeper
 from omniroute.operations.retention import RetentionKeeper
+from omniroute.operations.sync.cloud_keeper import CloudKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +129,7 @@ class Http:
             await stack.enter_async_context(PriceKeeper(engine).lifespan())
             await stack.enter_async_context(AccountKeeper(engine, self._stagger_s).lifespan())
             await stack.enter_async_context(RetentionKeeper(engine).lifespan())
+            await stack.enter_async_context(CloudKeeper(engine).lifespan())
             if self._keeps_logins:
                 await stack.enter_async_context(LoginKeeper(engine, self._stagger_s).lifespan())
             yield

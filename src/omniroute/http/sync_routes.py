@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
@@ -16,15 +17,19 @@ from omniroute.errors import Unauthenticated
 from omniroute.http.access import Access
 from omniroute.http.dependencies import Operator, TheAccess, TheEngine
 from omniroute.http.peers import headers_of
-from omniroute.http.problems import delete, get, post, put
+from omniroute.http.problems import PROBLEMS, Problem, delete, get, post, put
 from omniroute.operations.aliases import AliasInput
 from omniroute.operations.inputs import decode_input
-from omniroute.operations.sync import cloud, tokens
+from omniroute.operations.sync import cloud, push, tokens
 from omniroute.operations.sync.bundle import Versioned, versioned
 from omniroute.pipeline.callers.admission import bearer
 from omniroute.storage.sync_tokens import SyncToken
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
+_RUNNING = (
+    "The push of the configuration is already running, since the gateway started; it does nothing "
+    "until it is enabled. Models are fetched when they are asked for, not by a schedule."
+)
 Known = Annotated[str | None, HeaderParameter(name="if-none-match", max_length=500)]
 
 
@@ -56,6 +61,22 @@ class AliasDone(Struct, frozen=True, kw_only=True):
     alias: str
     message: str
     success: bool = True
+
+
+class Schedulers(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What pushes and fetches by itself."""
+
+    initialized: bool
+    model_sync_initialized: bool
+    message: str
+
+
+class Started(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What pushes and fetches by itself has started."""
+
+    message: str
+    success: bool = True
+    model_sync_enabled: bool
 
 
 class Aliases(Struct, frozen=True):
@@ -110,6 +131,46 @@ async def sync_bundle(
     if found.version in known:
         return Response(None, status_code=304, headers=headers)
     return Response(found, headers=headers)
+
+
+@get("/api/sync/cloud", tags=["Sync"], operation_id="cloud_sync_state")
+async def cloud_sync_state(engine: TheEngine, operator: Operator) -> push.PushState:
+    """Whether the configuration is pushed to a server of yours, and whether that knows this
+    gateway."""
+    return await push.cloud_state(engine, operator)
+
+
+@post(
+    "/api/sync/cloud",
+    status_code=200,
+    tags=["Sync"],
+    operation_id="cloud_sync",
+    responses={
+        **PROBLEMS,
+        502: ResponseSpec(
+            data_container=Problem,
+            description="The server refused, or did not answer.",
+            generate_examples=False,
+        ),
+    },
+)
+async def cloud_sync(
+    engine: TheEngine, operator: Operator, data: JSONBody[push.PushAction]
+) -> push.PushDone:
+    """Begin to push the configuration (`enable`), push it now (`sync`), or end it (`disable`)."""
+    return await push.act(engine, operator, data)
+
+
+@get("/api/sync/initialize", tags=["Sync"], operation_id="sync_schedulers")
+async def sync_schedulers() -> Schedulers:
+    """What pushes and fetches by itself; it starts with the gateway."""
+    return Schedulers(initialized=True, model_sync_initialized=False, message=_RUNNING)
+
+
+@post("/api/sync/initialize", status_code=200, tags=["Sync"], operation_id="start_sync")
+async def start_sync() -> Started:
+    """Nothing needs to be started: for clients that do it first."""
+    return Started(message=_RUNNING, model_sync_enabled=False)
 
 
 @post("/api/cloud/auth", status_code=200, tags=["Sync"], operation_id="cloud_auth")
@@ -195,6 +256,10 @@ SYNC: tuple[HTTPRouteHandler, ...] = (
     create_sync_token,
     revoke_sync_token,
     sync_bundle,
+    cloud_sync_state,
+    cloud_sync,
+    sync_schedulers,
+    start_sync,
     cloud_auth,
     cloud_credentials,
     post_cloud_credentials,

@@ -13,9 +13,11 @@ from omniroute.errors import ValidationFailed
 from omniroute.operations.inputs import field_problem
 from omniroute.operations.resilience import change_resilience
 from omniroute.operations.sign_in import change_password
+from omniroute.operations.sync.push import cloud_url
 from omniroute.routing.combo_config import read_config
 from omniroute.routing.quotas.rules import SETTING, read_setting
 from omniroute.routing.settings import SETTING_ROWS
+from omniroute.upstream.cloud_server import address_problem
 
 _PASSWORDS = ("newPassword", "currentPassword")
 _OF_RESILIENCE = {
@@ -33,7 +35,7 @@ async def get_settings(engine: Engine, caller: Caller) -> dict[str, Any]:
         **{name: getattr(waits, field) for name, (field, _) in _OF_RESILIENCE.items()},
         "hasPassword": engine.snapshot.password_hash is not None,
         "machineId": engine.installation.machine_id,
-        "cloudConfigured": bool(engine.snapshot.settings["cloudUrl"]),
+        "cloudConfigured": bool(cloud_url(engine)),
     }
 
 
@@ -163,6 +165,8 @@ def _problem(name: str, value: Any) -> tuple[str, str] | None:
         told = next((told for layer in layers if (told := _layer_problem(layer))), None)
     elif name == SETTING:
         told = _refused(read_setting, value)
+    elif name == "cloudUrl" and value:
+        told = address_problem(value)
     return None if told is None else (name, told)
 
 

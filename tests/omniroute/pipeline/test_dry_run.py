@@ -190,6 +190,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         env_file=absent,
         kept={},
         price_lists=absent,
+        cloud=absent,
         now_ms=made.pipeline.now_ms,
         new_id=absent,
         new_api_key=absent,
