@@ -49,6 +49,8 @@ def file_of(settings: Settings) -> LogFile | None:
     """Where the log goes beside standard error; None where it does not."""
     if not settings.log_to_file:
         return None
+    # Directories above the last one get the usual mode; the data directory must not.
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LogFile(
         path=settings.log_file or settings.data_dir / "logs" / "app.log",
         max_bytes=settings.log_max_bytes,

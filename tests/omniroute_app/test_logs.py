@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from omniroute_app.logs import LogFile, configure_logs, redacted
+from omniroute_app.logs import LogFile, configure_logs, file_of, redacted
 from omniroute_app.settings import load_settings
 
 CANARY = "sk-canary0123456789abcdef"
@@ -67,3 +67,13 @@ SIZES = {"50M": 50 * 1024**2, "2k": 2048, "1000": 1000}
 def test_sizes_may_have_units(tmp_path: Path, text: str, size: int) -> None:
     settings = load_settings({"APP_LOG_MAX_FILE_SIZE": text}, data_dir=tmp_path)
     assert settings.log_max_bytes == size
+
+
+def test_the_data_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
+    settings = load_settings({}, data_dir=tmp_path / "data")
+    file = file_of(settings)
+    assert file is not None
+    assert file.path == tmp_path / "data/logs/app.log"
+    assert settings.data_dir.stat().st_mode & 0o077 == 0
+    off = load_settings({"APP_LOG_TO_FILE": "false"}, data_dir=tmp_path / "other")
+    assert file_of(off) is None
