@@ -171,6 +171,7 @@ def test_what_commands_say(here: Gateway, story: list[tuple[str, str]]) -> None:
     for command, told in story:
         text = said(here, command.format(url=here.url), typed="sk-1234567890abcdef\n")
         text = re.sub(r"providers test [0-9a-f]{8}", "providers test SHORT", text)
+        text = re.sub(r"compatible-chat-[0-9a-f]{8}\b", "compatible-chat-ID", text)
         text = re.sub(r"updatedAt\t\S+", "updatedAt\tSTAMP", text)
         assert (command, text) == (command, told)
 
@@ -416,3 +417,11 @@ def test_a_client_needs_a_key_where_the_gateway_asks_for_one(
     assert key is not None
     headers = {"authorization": f"Bearer {key[0]}"}
     assert httpx.get(f"{closed.url}/v1/models", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("more", "told"), [("--key sk-12345678", "--api-key"), ("", "--no-key")])
+def test_the_gateways_key_is_not_taken_for_the_providers(
+    here: Gateway, more: str, told: str
+) -> None:
+    done = ran(here, *f"providers add openai {more}".split())
+    assert (done.returncode, told in done.stderr) == (2, True)

@@ -159,7 +159,7 @@ async def update_node(engine: Engine, caller: Caller, node_id: str, new: NodeInp
 def new_node_id(engine: Engine, new: NodeInput) -> str:
     """The id of a node that is made now."""
     kind = f"{new.type}-{new.api_type}" if new.type == "openai-compatible" else new.type
-    return f"{kind}-{engine.new_id()}"
+    return f"{kind}-{engine.new_id()[:8]}"
 
 
 async def propagate(work: Work, old: ProviderNode, new: ProviderNode) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from omniroute.errors import InvalidRequest
 from omniroute_app.cli.where import HERE, Where
 from omniroute_app.cli.words import Yes
 
@@ -38,8 +39,14 @@ def list_(
     from omniroute_app.cli.gateway import gateway
     from omniroute_app.cli.output import Column, show, table
 
-    found = gateway(where).get("/api/providers")
-    rows = [one for one in found["connections"] if provider in (None, one["provider"])]
+    asked = gateway(where)
+    found = asked.get("/api/providers")
+    prefixes = {one["id"]: one["prefix"] for one in asked.get("/api/provider-nodes")["nodes"]}
+    rows = [
+        one
+        for one in found["connections"]
+        if provider in (None, one["provider"], prefixes.get(one["provider"]))
+    ]
     columns = (
         Column("NAME", "name"),
         Column("PROVIDER", "provider"),
@@ -52,7 +59,11 @@ def list_(
     empty = "There are no accounts yet. Add one with: omniroute providers add PROVIDER"
     show(
         {**found, "connections": rows, "total": len(rows)},
-        lambda: table(rows, columns, empty),
+        lambda: table(
+            [{**one, "provider": prefixes.get(one["provider"], one["provider"])} for one in rows],
+            columns,
+            empty,
+        ),
         as_json=where.json,
     )
 
@@ -81,11 +92,18 @@ def add(
     from omniroute_app.cli.gateway import gateway
     from omniroute_app.cli.output import hidden, say, show
 
+    if where.key is not None and where.url is None and api_key is None and not no_key:
+        raise InvalidRequest(
+            "--key is what the gateway is asked with. Give the provider's key with --api-key, or "
+            "say --no-key."
+        )
     asked = gateway(where)
     body: dict[str, Any] = {"provider": provider, "name": name or provider}
     if not no_key:
         key = hidden(f"API key of {provider}") if api_key is None else secret_of(api_key)
-        body |= {"apiKey": key} if key else {}
+        if not key:
+            raise InvalidRequest("No key was given. Give one with --api-key, or say --no-key.")
+        body |= {"apiKey": key}
     body |= {"priority": priority} if priority is not None else {}
     body |= {"providerSpecificData": {"baseUrl": base_url}} if base_url else {}
     found = asked.ask("POST", "/api/providers", body)
