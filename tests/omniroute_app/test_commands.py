@@ -71,7 +71,7 @@ STORIES = {
     "accounts and nodes": [
         (
             "nodes add lab {url}/v1 --name Laboratory",
-            "Added lab. Give it an account: omniroute providers add lab --no-key\n",
+            "Added lab. Give it an account: omniroute providers add lab\n",
         ),
         (
             "nodes list",
@@ -96,7 +96,7 @@ STORIES = {
         (
             "providers list",
             ("NAME\tPROVIDER\tACTIVE\tSTATUS\tPRIORITY\tKEY\tID\n"
-            "other\topenai-compatible-chat-ID\tno\tactive\t3\tsk-12345****cdef\tID\n"),
+            "other\tlab\tno\tactive\t3\tsk-12345****cdef\tID\n"),
         ),
         ("providers remove other --yes", "Deleted other.\n"),
         ("nodes remove lab --yes", "Deleted lab.\n"),

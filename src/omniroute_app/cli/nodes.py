@@ -73,7 +73,7 @@ def add(
     }
     body |= {"apiType": api} if type == "openai" else {}
     found = gateway(where).ask("POST", "/api/provider-nodes", body)
-    told = f"Added {prefix}. Give it an account: omniroute providers add {prefix} --no-key"
+    told = f"Added {prefix}. Give it an account: omniroute providers add {prefix}"
     show(found, lambda: say(told), as_json=where.json)
 
 
