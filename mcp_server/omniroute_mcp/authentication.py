@@ -68,7 +68,7 @@ class Authenticated:
         admission, snapshot = self._engine.admission, self._engine.snapshot
         open_to_all = not snapshot.keys and admission.env_key is None
         if key is None and open_to_all and self._is_local(scope):
-            return Caller(door="mcp", is_operator=True)
+            return Caller(door="mcp", is_operator=not snapshot.login_required(local=True))
         caller = admission.keyed_caller(snapshot, "mcp", key, self._address_of(scope))
         if not caller.scopes & ENTRY_SCOPES:
             raise Forbidden(

@@ -95,7 +95,7 @@ class Access:
         key = bearer(headers)
         if key is not None and (known := self._managing(scope, snapshot, key, rule)) is not None:
             return known
-        if tier != "always_protected" and not login_required(snapshot, local=local):
+        if tier != "always_protected" and not snapshot.login_required(local=local):
             self._require_own_origin(headers)
             return Caller(door="http", is_operator=True)
         if key is not None:
@@ -160,16 +160,6 @@ class Access:
     def is_local(self, scope: Scope) -> bool:
         """Whether the request comes from this machine."""
         return is_loopback(scope, self.trusted_local)
-
-
-def login_required(snapshot: Snapshot, *, local: bool) -> bool:
-    """Whether managing needs a credential (02 §2.5): not where the operator says so, and not on
-    this machine as long as nobody has set a password."""
-    if snapshot.settings["requireLogin"] is False:
-        return False
-    if snapshot.password_hash is not None:
-        return True
-    return bool(snapshot.settings["setupComplete"]) or not local
 
 
 def _who_may(snapshot: Snapshot, *, local: bool) -> str:

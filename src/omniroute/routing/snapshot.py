@@ -91,6 +91,15 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """The hash of the dashboard's password; None while nobody has set one."""
         return self.access.password_hash
 
+    def login_required(self, *, local: bool) -> bool:
+        """Whether managing needs a credential (02 §2.5): not where the operator says so, and not
+        on this machine as long as nobody has set a password."""
+        if self.settings["requireLogin"] is False:
+            return False
+        if self.password_hash is not None:
+            return True
+        return bool(self.settings["setupComplete"]) or not local
+
     def provider_named(self, name: str) -> str | None:
         """The id of a provider or node by its prefix, alias or id; None for no such thing."""
         return self.prefixes.get(name) or (name if name in self.providers else None)
