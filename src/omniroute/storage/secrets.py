@@ -13,6 +13,8 @@ from omniroute.errors import InvalidRequest, StorageUnavailable
 from omniroute.storage import locks
 from omniroute.storage.secret_box import SecretBox, derive_key
 
+_SHORTEST_SESSION_SECRET = 32
+
 
 class Secrets(Struct, frozen=True, kw_only=True):
     """What guards one installation. Texts, so that each can also come from the environment.
@@ -51,7 +53,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
                 previous_storage_key=_variable(environ, "STORAGE_ENCRYPTION_KEY_PREVIOUS"),
                 api_key_secret=_variable(environ, "API_KEY_SECRET")
                 or _read_or_create(folder / "api-key-secret"),
-                session_secret=_variable(environ, "JWT_SECRET")
+                session_secret=_variable(environ, "JWT_SECRET", _SHORTEST_SESSION_SECRET)
                 or _read_or_create(folder / "session-secret"),
                 machine_id=hashlib.sha256((salt + installation_id).encode()).hexdigest()[:16],
             )
@@ -77,11 +79,17 @@ class Secrets(Struct, frozen=True, kw_only=True):
         )
 
 
-def _variable(environ: Mapping[str, str], name: str) -> str | None:
+def _variable(environ: Mapping[str, str], name: str, shortest: int = 1) -> str | None:
     value = environ.get(name)
     if value is not None and not value.strip():
         raise InvalidRequest(
             f"{name} is set but blank. Give it a value, or unset it to use the generated one.",
+            param=name,
+        )
+    if value is not None and len(value) < shortest:
+        raise InvalidRequest(
+            f"{name} is too short to sign with: it needs {shortest} characters. Unset it to use the "
+            "generated one.",
             param=name,
         )
     return value

@@ -49,7 +49,7 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
         "STORAGE_ENCRYPTION_KEY": "a passphrase",
         "STORAGE_ENCRYPTION_KEY_PREVIOUS": made.storage_key,
         "API_KEY_SECRET": "b",
-        "JWT_SECRET": "c",
+        "JWT_SECRET": "c" * 32,
         "MACHINE_ID_SALT": "d",
     }
     loaded = Secrets.load_or_create(tmp_path, given)
@@ -58,7 +58,7 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
         storage_key="a passphrase",
         previous_storage_key=made.storage_key,
         api_key_secret="b",
-        session_secret="c",
+        session_secret="c" * 32,
         machine_id=loaded.machine_id,
     )
     assert loaded.machine_id != made.machine_id
@@ -160,3 +160,8 @@ def test_the_key_hash_depends_on_text_and_secret() -> None:
     )
     assert key_hash("a", "x") != key_hash("b", "x")
     assert re.fullmatch("[0-9a-f]{64}", key_hash("a", "any bytes: \udcff ü \x00"))
+
+
+def test_a_short_session_secret_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="JWT_SECRET is too short"):
+        Secrets.load_or_create(tmp_path, {"JWT_SECRET": "x" * 31})
