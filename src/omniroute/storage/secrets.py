@@ -88,8 +88,8 @@ def _variable(environ: Mapping[str, str], name: str, shortest: int = 1) -> str |
         )
     if value is not None and len(value) < shortest:
         raise InvalidRequest(
-            f"{name} is too short to sign with: it needs {shortest} characters. Unset it to use "
-            "the generated one.",
+            f"{name} is too short to sign with: it needs {shortest} characters. Unset it to use"
+            " the generated one.",
             param=name,
         )
     return value
