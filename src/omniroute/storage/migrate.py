@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, create_mock_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.schema import ExecutableDDLElement
 
 from omniroute.errors import StorageUnavailable
 from omniroute.storage import locks
@@ -139,7 +141,9 @@ def create_schema(path: Path, revision: str) -> None:
 
 
 def _create_all(connection: Connection) -> None:
-    metadata.create_all(connection)
+    """Make every table of an empty database."""
+    for statement in _schema(connection.dialect.name):
+        connection.exec_driver_sql(statement)
     connection.execute(
         text(
             "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
@@ -147,6 +151,19 @@ def _create_all(connection: Connection) -> None:
         )
     )
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+@cache
+def _schema(dialect: str) -> tuple[str, ...]:
+    """The statements that make all tables and indexes, written once a process."""
+    statements: list[str] = []
+
+    def keep(statement: ExecutableDDLElement, *_: object, **__: object) -> None:
+        statements.append(str(statement.compile(dialect=writing.dialect)))
+
+    writing = create_mock_engine(f"{dialect}://", keep)
+    metadata.create_all(writing, checkfirst=False)
+    return tuple(statements)
 
 
 def _is_ready(connection: Connection) -> bool:
