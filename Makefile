@@ -18,7 +18,7 @@ demo: $(VENV)/ready ## send one request through each door of the running gateway
 	@$(BIN)/omniroute demo $(ARGS)
 
 test: $(VENV)/ready-dev ## install what is needed and run all tests
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n logical --dist loadfile $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/ready-dev ## lint, types, import order
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 
 import pytest
@@ -23,3 +24,15 @@ structlog.configure(
 def anyio_backend() -> str:
     """The event loop under `pytest.mark.anyio`."""
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, so that no worker ends with one while the others are idle."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported is there for good, so the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()

@@ -35,17 +35,18 @@ def serve(
 
     Example: omniroute serve --port 8080
     """
+    from omniroute_app.settings import load_settings
+
+    settings = load_settings(
+        os.environ, host=host, port=port, data_dir=data_dir, config_file=config
+    )
     # What a start makes is kept. Looking through it over and over is a fifth of the time until
     # the first answer; `serve` switches the collector on again.
     gc.disable()
     from omniroute_app.logs import configure_logs, file_of
     from omniroute_app.runner import run
     from omniroute_app.serve import serve as serve_until_stopped
-    from omniroute_app.settings import load_settings
 
-    settings = load_settings(
-        os.environ, host=host, port=port, data_dir=data_dir, config_file=config
-    )
     configure_logs(settings.log_level, settings.log_format, file_of(settings))
     if run(serve_until_stopped(settings, say)) and settings.self_restart:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
