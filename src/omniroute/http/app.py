@@ -1,6 +1,5 @@
 """The Litestar application: model APIs and management over operations."""
 
-import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
@@ -40,6 +39,7 @@ from omniroute.http.budget_routes import BUDGETS
 from omniroute.http.cache_routes import CACHE
 from omniroute.http.chat_routes import CHAT
 from omniroute.http.combo_routes import COMBOS
+from omniroute.http.complaints import complaint
 from omniroute.http.config_routes import CONFIG
 from omniroute.http.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.decision_routes import DECISIONS
@@ -79,12 +79,9 @@ from omniroute.operations.sync.cloud_keeper import CloudKeeper
 
 log = structlog.get_logger(__name__)
 
-_UNKNOWN_FIELD = re.compile(r"^Object contains unknown field '(?P<name>[^']+)'")
-
 AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 _OPERATOR = "operator"
-_WHOLE_BODY = "data"  # what the framework calls a problem of no single field
 
 
 class JsonRequest(AnyRequest):
@@ -290,7 +287,7 @@ def _in_tree(request: AnyRequest, error: Exception) -> OmniRouteError | None:
     if refused is not None:
         return refused
     if isinstance(error, ValidationException):
-        return _validation(error)
+        return complaint(request, error)
     path = request.scope["path"]
     if error.status_code == 404:
         return NotFound(f"There is nothing at '{path}'.", code="not_found")
@@ -329,17 +326,3 @@ def _refused(request: AnyRequest) -> OmniRouteError | None:
         except OmniRouteError as refused:
             return refused
     return None
-
-
-def _validation(error: ValidationException) -> OmniRouteError:
-    problems: list[tuple[str, str]] = []
-    for entry in error.extra if isinstance(error.extra, list) else []:
-        if isinstance(entry, dict):
-            message = str(entry.get("message", "")).replace("`", "'")
-            field = str(entry.get("key", ""))
-            unknown = _UNKNOWN_FIELD.search(message)
-            if unknown is not None:
-                problems.append((unknown["name"], "is not known here"))
-            else:
-                problems.append(("" if field == _WHOLE_BODY else field, message))
-    return ValidationFailed(problems or [("", error.detail)])

@@ -1,11 +1,14 @@
 """The audit log as a route (02 §14.2)."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
+from omniroute.clock import from_iso
+from omniroute.errors import ValidationFailed
 from omniroute.http.dependencies import Operator, TheEngine
 from omniroute.http.problems import get
 from omniroute.operations import audit
@@ -48,8 +51,8 @@ async def get_audit_log(
         status=status,
         resource_type=resource_type or resource_type_,
         request_id=request_id or request_id_,
-        since=from_ or since,
-        until=to or until,
+        since_ms=_moment({"from": from_, "since": since}),
+        until_ms=_moment({"to": to, "until": until}),
         limit=limit,
         offset=offset,
     )
@@ -60,6 +63,21 @@ async def get_audit_log(
         "x-page-offset": str(page.offset),
     }
     return Response(page.entries, headers=headers)
+
+
+def _moment(given: Mapping[str, str | None]) -> int | None:
+    """The first time that is given, epoch ms.
+
+    Raises:
+        ValidationFailed: it is no ISO-8601 date.
+    """
+    for name, text in given.items():
+        if text:
+            try:
+                return from_iso(text)
+            except (ValueError, OverflowError) as error:
+                raise ValidationFailed([(name, "must be an ISO-8601 date")]) from error
+    return None
 
 
 AUDIT: tuple[HTTPRouteHandler, ...] = (get_audit_log,)

@@ -15,6 +15,7 @@ from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.operations.combo_steps import StepInput, StepText, require_no_cycle, steps_of
 from omniroute.operations.inputs import field_problem
 from omniroute.routing.combo_config import (
+    ComboConfig,
     CompressionMode,
     StrategyName,
     read_config,
@@ -335,7 +336,7 @@ def require_sound(combo: Combo, others: Sequence[Combo]) -> None:
     try:
         config = read_config(combo.config)
     except msgspec.ValidationError as error:
-        field, message = field_problem(str(error))
+        field, message = field_problem(str(error), ComboConfig)
         raise ValidationFailed([(f"config.{field}".rstrip("."), message)]) from error
     if config.composite_tiers is not None:
         problems = tier_problems(config.composite_tiers, [step.id for step in combo.steps])

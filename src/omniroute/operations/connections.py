@@ -234,7 +234,13 @@ def known_provider(engine: Engine, named: str) -> str:
         return found
     if named.startswith(("openai-compatible-", "anthropic-compatible-")):
         raise NotFound(f"There is no provider node with the id '{named}'.")
-    hint = did_you_mean(named, [*snapshot.providers, *snapshot.prefixes])
+    if found is not None:
+        raise InvalidRequest(
+            f"'{found}' is built in and needs no account: ask for models such as 'demo/echo'.",
+            param="provider",
+        )
+    known = {*snapshot.providers, *snapshot.prefixes} - {DEMO_ACCOUNT.provider}
+    hint = did_you_mean(named, sorted(known))
     raise InvalidRequest(f"There is no provider '{named}'.{hint}", param="provider")
 
 

@@ -176,7 +176,7 @@ def _misfit(name: str, value: Any) -> tuple[str, str] | None:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        return _expected(kind) or field_problem(str(error))
+        return _expected(kind) or field_problem(str(error), kind)
     return None
 
 

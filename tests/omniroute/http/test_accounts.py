@@ -465,3 +465,17 @@ async def test_switched_off_accounts_are_not_asked(client: httpx.AsyncClient) ->
         assert (await client.post("/v1/chat/completions", json=body)).status_code >= 400
         await client.put(f"{PATH}/{account}", json={"isActive": True})
         assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+
+
+async def test_the_demo_takes_no_accounts(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer() as client:
+        told = {}
+        for name in ("demo", "dem0"):
+            body = {"provider": name, "name": "n", "apiKey": "k"}
+            refused = await client.post("/api/providers", json=body)
+            assert refused.status_code == 400
+            told[name] = refused.json()["error"]
+    assert told == {
+        "demo": "'demo' is built in and needs no account: ask for models such as 'demo/echo'.",
+        "dem0": "There is no provider 'dem0'.",
+    }

@@ -26,12 +26,20 @@ class Outer(Struct, rename="camel"):
     kind: Literal["a", "b"] = "a"
     rows: list[Inner] = []
     inner: Inner | None = None
+    by_name: dict[str, list[Literal["hot", "cold"]]] = {}
 
 
 BROKEN: dict[str, tuple[Any, tuple[str, str]]] = {
     "a field is missing": ({}, ("name", "is required")),
     "a field of another type": ({"name": 1}, ("name", "Expected 'str', got 'int'")),
-    "not one of the choices": ({"name": "n", "kind": "c"}, ("kind", "Invalid enum value 'c'")),
+    "not one of the choices": (
+        {"name": "n", "kind": "c"},
+        ("kind", "must be one of: 'a', 'b'"),
+    ),
+    "almost one of them, further in": (
+        {"name": "n", "byName": {"x": ["hot", "colt"]}},
+        ("byName.1", "must be one of: 'cold', 'hot'. Did you mean 'cold'?"),
+    ),
     "inside a list": (
         {"name": "n", "rows": [{"theNumber": 1}, {"theNumber": 0}]},
         ("rows.1.theNumber", "Expected 'int' >= 1"),

@@ -88,7 +88,7 @@ def read_value(kind: Any, written: Any, path: Path, document: Document) -> tuple
     try:
         return msgspec.convert(worded, kind), sound
     except msgspec.ValidationError as error:
-        field, told = field_problem(str(error))
+        field, told = field_problem(str(error), kind)
         inner = [int(one) if one.isdigit() else _snake(one) for one in field.split(".") if one]
         document.problem((*path, *inner), _told(told))
         return None, False
