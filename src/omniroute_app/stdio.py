@@ -4,6 +4,7 @@ While a gateway runs on this data directory its engine answers, so that limits, 
 are one; otherwise an engine of our own does.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -32,6 +33,8 @@ async def serve_stdio(settings: Settings) -> None:
     Raises:
         OmniRouteError: the data directory or the database cannot be used.
     """
+    gc.freeze()
+    gc.enable()
     url = settings.base_url or running_gateway(settings.data_dir)
     if url is not None:
         await _relay(url.rstrip("/"), settings.api_key)

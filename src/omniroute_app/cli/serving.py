@@ -41,7 +41,7 @@ def serve(
         os.environ, host=host, port=port, data_dir=data_dir, config_file=config
     )
     # What a start makes is kept. Looking through it over and over is a fifth of the time until
-    # the first answer; `serve` switches the collector on again.
+    # the first answer; whoever serves switches the collector on again.
     gc.disable()
     from omniroute_app.logs import configure_logs, file_of
     from omniroute_app.runner import run
@@ -59,12 +59,14 @@ def mcp(*, data_dir: DataDir = None) -> None:
 
     Example: claude mcp add omniroute -- omniroute mcp
     """
-    from omniroute_app.logs import configure_logs
-    from omniroute_app.runner import run
     from omniroute_app.settings import load_settings
-    from omniroute_app.stdio import serve_stdio
 
     settings = load_settings(os.environ, data_dir=data_dir)
+    gc.disable()  # as in `serve`
+    from omniroute_app.logs import configure_logs
+    from omniroute_app.runner import run
+    from omniroute_app.stdio import serve_stdio
+
     configure_logs(settings.log_level, settings.log_format)
     run(serve_stdio(settings))
 
