@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import httpx
 import pytest
@@ -40,19 +40,31 @@ def new_database(kind: str) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def gateway(
-    tmp_path_factory: pytest.TempPathFactory, database_kind: str, upstream: Upstream
-) -> Iterator[Gateway]:
+def gateways(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
+) -> Iterator[Callable[[str], Gateway]]:
+    """Starts the gateway on a kind of database once, however often files go back and forth."""
+    with ExitStack() as stack:
+        running: list[Gateway] = []
+
+        @cache
+        def started(kind: str) -> Gateway:
+            environ = stack.enter_context(new_database(kind))
+            environ = {**environ, "STREAM_READINESS_TIMEOUT_MS": "700"}
+            data_dir = tmp_path_factory.mktemp("gateway")
+            process = stack.enter_context(Gateway(data_dir, environ=environ))
+            configure(process, upstream)
+            running.append(process)
+            return process
+
+        yield started
+        assert [process.stop() for process in running] == [0] * len(running)
+
+
+@pytest.fixture(scope="session")
+def gateway(gateways: Callable[[str], Gateway], database_kind: str) -> Gateway:
     """A gateway with an account for every dialect a target can speak; see `configure`."""
-    data_dir: Path = tmp_path_factory.mktemp("gateway")
-    readiness = {"STREAM_READINESS_TIMEOUT_MS": "700"}
-    with (
-        new_database(database_kind) as environ,
-        Gateway(data_dir, environ={**environ, **readiness}) as process,
-    ):
-        configure(process, upstream)
-        yield process
-        assert process.stop() == 0
+    return gateways(database_kind)
 
 
 @pytest.fixture(scope="session")
