@@ -70,6 +70,16 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
     except ValidationFailed as error:
         problems = [(f"{FIELD}.{name}".strip("."), told) for name, told in error.problems]
         raise ValidationFailed(problems) from error
+    if known.openai_store_enabled:
+        raise _wrong(
+            "openaiStoreEnabled", "cannot be true: the gateway itself keeps stored responses"
+        )
+    if known.block_extra_usage:
+        raise _wrong(
+            "blockExtraUsage",
+            "cannot be true: switch extra usage off at the provider, or rest the account before "
+            "it is used up, with quotaWindowThresholds",
+        )
     for name, url in (("baseUrl", known.base_url), ("quotaUrl", known.quota_url)):
         if url is not None and not is_http_url(url):
             raise _wrong(name, "must be an http or https URL")

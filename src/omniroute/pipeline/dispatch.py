@@ -9,6 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace as replace_fields
 
 from omniroute.dialects.left_behind import without_state
+from omniroute.pipeline.account_defaults import with_defaults
 from omniroute.pipeline.accounts.key_ring import KeyRing, is_refused_key
 from omniroute.pipeline.attempt import AttemptFailed
 from omniroute.pipeline.exchange import ChatCall
@@ -140,6 +141,7 @@ class Dispatch:
         most_tools = self.live.health.view().most_tools(candidate.provider)
         waiting = self.relay.waiting(books.call, books.snapshot, made.combo, candidate)
         sent = fitted(books.call, candidate, most_tools, waiting)
+        sent = with_defaults(sent, to.account, to.dialect)
         started_ms = self.now_ms()
         if walk.tries:
             self.live.took(candidate, walk.turns)

@@ -9,6 +9,7 @@ from omniroute.dialects import CODECS
 from omniroute.dialects.adaptation import adapted
 from omniroute.dialects.codec import TargetFacts
 from omniroute.dialects.raw_json import raw, raw_object
+from omniroute.pipeline.account_defaults import defaults_of
 from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.slots import Turnstile
 from omniroute.pipeline.exchange import ChatCall
@@ -70,11 +71,12 @@ def outbound(call: ChatCall, to: Endpoint, timeouts: Timeouts, *, stream: bool) 
     provider, account, model = to.provider, to.account, to.candidate.model
     codec = CODECS[to.dialect]
     facts = target_facts(provider, account, model, stream=stream, compat=to.compat)
+    extended = to.candidate.extended_context or bool(defaults_of(account).get("context1m"))
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "identity",
-        **forwarded(call.headers, provider, extended_context=to.candidate.extended_context),
+        **forwarded(call.headers, provider, extended_context=extended),
         **own_headers(account, to.compat),
     }
     request = adapted(call.request, facts)

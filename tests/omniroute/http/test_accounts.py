@@ -153,6 +153,20 @@ REFUSED: dict[str, tuple[str, str, Any, int, str]] = {
         400,
         "providerSpecificData.requestDefaults.reasoningEffort",
     ),
+    "responses kept upstream": (
+        "PUT",
+        "{id}",
+        {"providerSpecificData": {"openaiStoreEnabled": True}},
+        400,
+        "providerSpecificData.openaiStoreEnabled",
+    ),
+    "extra usage": (
+        "PUT",
+        "{id}",
+        {"providerSpecificData": {"blockExtraUsage": True}},
+        400,
+        "providerSpecificData.blockExtraUsage",
+    ),
     "a flag": (
         "PUT",
         "{id}",
