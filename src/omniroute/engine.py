@@ -41,7 +41,9 @@ from omniroute.storage.env_file import EnvFile
 from omniroute.storage.records.audit import AuditEntry, AuditStatus
 from omniroute.storage.records.configuration import Connection, SyncedPrices
 from omniroute.storage.retention import Keep
+from omniroute.storage.rotation import Rotation
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.session_secret import SessionSecret
 from omniroute.upstream.cloud_server import CloudServer
 from omniroute.upstream.price_lists import PriceLists
 
@@ -352,6 +354,8 @@ class Engine:
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]
     installation: Secrets
+    key_rotation: Rotation
+    session_secret: SessionSecret
     data_dir: Path
     started_at_ms: int
     key_storage: str = field(default="healthy")

@@ -54,9 +54,7 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     )
     access = Access(
         engine.admission,
-        BrowserSessions(
-            engine.installation.session_secret, engine.now_ms, settings.auth_cookie_secure
-        ),
+        BrowserSessions(engine.session_secret.current, engine.now_ms, settings.auth_cookie_secure),
         None if settings.disable_cli_token else engine.installation.cli_token(settings.cli_salt),
         listed(settings.trusted_local_cidrs),
         cors.allows,

@@ -16,6 +16,7 @@ from omniroute.storage.backups.store import Backups
 from omniroute.storage.database import Database
 from omniroute.storage.holders import alive
 from omniroute.storage.journal import Journal, sql_sink
+from omniroute.storage.key_files import KeyFiles
 from omniroute.storage.migrate import HEAD
 from omniroute.storage.secrets import Secrets
 from omniroute_app.db_commands import Printing
@@ -114,10 +115,9 @@ async def opened(
     """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys = Secrets.load_or_create(
-            settings.data_dir, with_env_file(os.environ, settings.data_dir)
-        )
-        box = keys.box()
+        environ = with_env_file(os.environ, settings.data_dir)
+        keys = Secrets.load_or_create(settings.data_dir, environ)
+        box = KeyFiles(settings.data_dir, environ).box()
         backups = open_backups(settings, box, keys.api_key_secret)
         url = database_url(settings)
         if migrated:

@@ -75,11 +75,14 @@ from omniroute.storage.drainer import Drainer
 from omniroute.storage.env_file import EnvFile
 from omniroute.storage.holders import Holder
 from omniroute.storage.journal import Journal, sql_sink
+from omniroute.storage.key_files import KeyFiles
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.quota_history import QuotaHistory
 from omniroute.storage.rate_table import RateTable
+from omniroute.storage.rotation import Rotation
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.session_secret import SessionSecret
 from omniroute.storage.session_table import SessionTable
 from omniroute.storage.vault import SqlVault
 from omniroute.upstream.cloud_server import CloudServer
@@ -107,6 +110,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         env_file = EnvFile(settings.data_dir, environ)
         environ = with_env_file(environ, settings.data_dir)
         keys = Secrets.load_or_create(settings.data_dir, environ)
+        key_files = KeyFiles(settings.data_dir, environ)
+        box = key_files.box()
+        session_secret = SessionSecret(settings.data_dir, environ)
         proxy_uses = ProxyUses(now_ms, lambda: str(uuid.uuid4()))
         gate = Gate(
             user_agent=f"omniroute/{__version__}",
@@ -119,7 +125,6 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         found = []
         if settings.discover:
             found = accounts_from_environment(environ) + await local_servers(gate)
-        box = keys.box()
         hash_key = partial(key_hash, keys.api_key_secret)
         backups = open_backups(settings, box, keys.api_key_secret)
         database = await Database.open(
@@ -133,6 +138,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             await journal.recover(sink)
             return journal.processes()
 
+        key_rotation = Rotation(database, key_files, box)
+        await stack.enter_async_context(key_rotation.resuming())
         holder = Holder(settings.data_dir, keys.machine_id)
         stack.callback(holder.close)
         vault = SqlVault(database, holder, recover, now_ms)
@@ -320,6 +327,8 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 new_api_key, keys.machine_id, keys.api_key_secret, secrets.token_bytes
             ),
             installation=keys,
+            key_rotation=key_rotation,
+            session_secret=session_secret,
             data_dir=settings.data_dir,
             reveals_keys=settings.allow_api_key_reveal,
             environ=environ,

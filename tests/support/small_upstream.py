@@ -29,22 +29,26 @@ class SmallUpstream:
         assert task is not None
         self.tasks.add(task)
         self.connections += 1
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-                size = head.partition("content-length: ")[2].partition("\r\n")[0]
-                body = await reader.readexactly(int(size or 0))
-                path = head.split(" ", 2)[1]
-                key = head.partition("authorization: bearer ")[2].partition("\r\n")[0]
-                self.asked.append((path, key))
-                kind, told = answer(path, json.loads(body or b"{}"))
-                writer.write(
-                    f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
-                    f"Content-Length: {len(told)}\r\n\r\n".encode()
-                    + told
-                )
-                await writer.drain()
-        writer.close()
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+                    size = head.partition("content-length: ")[2].partition("\r\n")[0]
+                    body = await reader.readexactly(int(size or 0))
+                    path = head.split(" ", 2)[1]
+                    key = head.partition("authorization: bearer ")[2].partition("\r\n")[0]
+                    self.asked.append((path, key))
+                    kind, told = answer(path, json.loads(body or b"{}"))
+                    writer.write(
+                        f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
+                        f"Content-Length: {len(told)}\r\n\r\n".encode()
+                        + told
+                    )
+                    await writer.drain()
+        finally:  # also when it is cancelled
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.docs_page import PlainPage
 from omniroute.http.doors import Doors, doors_of, enter
+from omniroute.http.encryption_routes import ENCRYPTION
 from omniroute.http.env_routes import ENV
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.gemini_routes import GEMINI_ROUTES
@@ -200,6 +201,7 @@ _ROUTES = [
     *ANALYTICS,
     *SESSIONS,
     *STORAGE,
+    *ENCRYPTION,
     *SYSTEM,
     *PAGES,
     *METRICS,

@@ -20,10 +20,11 @@ _ALGORITHM = "HS256"
 class BrowserSessions:
     """Makes and reads session cookies.
 
-    `secure` says that cookies are for HTTPS only, whatever the request looks like.
+    `secret` is asked each time: a new one ends all sessions. `secure` says that cookies are for
+    HTTPS only, whatever the request looks like.
     """
 
-    secret: str
+    secret: Callable[[], str]
     now_ms: Callable[[], int]
     secure: bool = False
 
@@ -34,7 +35,7 @@ class BrowserSessions:
             "pv": password_version(password_hash),
             "exp": self.now_ms() // 1000 + LIFETIME_S,
         }
-        return jwt.encode({"alg": _ALGORITHM}, claims, OctKey.import_key(self.secret))
+        return jwt.encode({"alg": _ALGORITHM}, claims, OctKey.import_key(self.secret()))
 
     def left_s(self, headers: Mapping[str, str], password_hash: str | None) -> int:
         """Seconds the session of a request is still good for; 0 where it has none that counts."""
@@ -42,7 +43,7 @@ class BrowserSessions:
         if value is None or password_hash is None:
             return 0
         try:
-            key = OctKey.import_key(self.secret)
+            key = OctKey.import_key(self.secret())
             claims: dict[str, Any] = jwt.decode(value, key, algorithms=[_ALGORITHM]).claims
         except (JoseError, ValueError):
             return 0

@@ -49,6 +49,7 @@ RULES: tuple[RouteRule, ...] = (
     _protected("/api/shutdown"),
     _protected("/api/restart"),
     _protected("/api/settings/database"),
+    _protected("/api/settings/encryption"),
     _protected("/api/db-backups/import"),
     _protected("/api/db-backups", "POST"),
     _protected("/api/system/env/repair", "POST"),

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import Connection
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import provider_connections as table
@@ -33,9 +34,9 @@ SECRET_COLUMNS = ("api_key", "access_token", "refresh_token", "id_token")
 class ConnectionRepository:
     """Accounts, ordered by provider, then priority, then the latest change."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def list(self) -> tuple[Connection, ...]:
         """All accounts."""
@@ -74,10 +75,11 @@ class ConnectionRepository:
         """
         row = msgspec.structs.asdict(connection)
         row["group_name"] = row.pop("group")
-        row["provider_specific_data"] = self._sealed(connection.id, row.pop("options"))
+        box = await self._sealer.steady()
+        row["provider_specific_data"] = _sealed(box, connection.id, row.pop("options"))
         for column in SECRET_COLUMNS:
             if row[column] is not None:
-                row[column] = self._box.seal(row[column], _place(connection.id, column))
+                row[column] = box.seal(row[column], place(connection.id, column))
         with translated(f"{connection.provider} already has an account named {connection.name!r}."):
             await upsert(self._connection, table, row)
 
@@ -128,26 +130,28 @@ class ConnectionRepository:
         values["options"] = self._opened(id_, values.pop("provider_specific_data"))
         for column in SECRET_COLUMNS:
             if values[column] is not None:
-                values[column] = self._box.open(values[column], _place(id_, column))
+                values[column] = self._sealer.open(values[column], place(id_, column))
         return Connection(**values)
-
-    def _sealed(self, id_: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: self._box.seal(msgspec.json.encode(value).decode(), _place(id_, f"options.{key}"))
-            if key in SECRET_OPTIONS
-            else value
-            for key, value in options.items()
-        }
 
     def _opened(self, id_: str, stored: object) -> dict[str, Any]:
         """Options with their secrets in clear text; a secret that does not open is left out."""
         options = dict(stored) if isinstance(stored, dict) else {}
         for key in SECRET_OPTIONS & options.keys():
-            text = self._box.open(str(options.pop(key)), _place(id_, f"options.{key}"))
+            text = self._sealer.open(str(options.pop(key)), place(id_, f"options.{key}"))
             if text is not None:
                 options[key] = msgspec.json.decode(text)
         return options
 
 
-def _place(id_: str, column: str) -> str:
+def _sealed(box: SecretBox, id_: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: box.seal(msgspec.json.encode(value).decode(), place(id_, f"options.{key}"))
+        if key in SECRET_OPTIONS
+        else value
+        for key, value in options.items()
+    }
+
+
+def place(id_: str, column: str) -> str:
+    """What a value in a column is bound to; secret options are `options.<name>`."""
     return f"{table.name}:{id_}:{column}"

@@ -42,6 +42,8 @@ from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.retention import RetentionRepository
+from omniroute.storage.sealed import SealedRepository
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.sessions import SessionRepository
 from omniroute.storage.settings import SettingsRepository
@@ -60,16 +62,17 @@ class Work:
     """One transaction, seen as repositories. `details` are what the audit log will say of it."""
 
     def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+        sealer = Sealer(connection, box)
         self.details: dict[str, Any] = {}
         self.changes = Changes()
-        self.connections = ConnectionRepository(connection, box)
-        self.nodes = NodeRepository(connection, box)
+        self.connections = ConnectionRepository(connection, sealer)
+        self.nodes = NodeRepository(connection, sealer)
         self.combos = ComboRepository(connection)
-        self.keys = KeyRepository(connection, box)
+        self.keys = KeyRepository(connection, sealer)
         self.access = AccessRepository(connection)
         self.lockouts = LockoutRepository(connection)
         self.settings = SettingsRepository(connection)
-        self.model_names = ModelNameRepository(connection, box)
+        self.model_names = ModelNameRepository(connection, sealer)
         self.mappings = MappingRepository(connection)
         self.usage = UsageRepository(connection)
         self.rollups = RollupRepository(connection)
@@ -94,11 +97,12 @@ class Work:
         self.sessions = SessionRepository(connection)
         self.quotas = QuotaRepository(connection)
         self.whole = WholeDatabase(connection)
+        self.sealed = SealedRepository(connection, sealer)
         self.retention = RetentionRepository(connection)
-        self.proxies = ProxyRepository(connection, box)
-        self.layered_proxies = LayeredProxyRepository(connection, box)
+        self.proxies = ProxyRepository(connection, sealer)
+        self.layered_proxies = LayeredProxyRepository(connection, sealer)
         self.proxy_logs = ProxyLogRepository(connection)
-        self.oauth_states = OAuthStateRepository(connection, box)
+        self.oauth_states = OAuthStateRepository(connection, sealer)
         self.sync_tokens = SyncTokenRepository(connection)
         self.refresh_leases = RefreshLeaseRepository(connection)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ApiKey
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import api_keys as table
 
@@ -24,9 +24,9 @@ _LATER = {"auto_resolve": False, "max_sessions": 0}
 class KeyRepository:
     """Gateway keys, oldest first."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def list(self, limit: int | None = None, offset: int = 0) -> tuple[ApiKey, ...]:
         """A page of keys; without a limit, all from `offset` on."""
@@ -64,7 +64,9 @@ class KeyRepository:
 
     async def seal(self, id: str, text: str | None) -> None:  # noqa: A002
         """Keep the text of a key, encrypted, so that it can be revealed; None forgets it."""
-        sealed = None if text is None else self._box.seal(text, _place(id))
+        sealed = None
+        if text is not None:
+            sealed = (await self._sealer.steady()).seal(text, place(id))
         await self._connection.execute(
             update(table).where(table.c.id == id).values(sealed_key=sealed)
         )
@@ -72,7 +74,7 @@ class KeyRepository:
     async def reveal(self, id: str) -> str | None:  # noqa: A002
         """The text of a key; None where it was not kept or cannot be opened."""
         sealed = await self._connection.scalar(select(table.c.sealed_key).where(table.c.id == id))
-        return None if sealed is None else self._box.open(sealed, _place(id))
+        return None if sealed is None else self._sealer.open(sealed, place(id))
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the key; False when there was none."""
@@ -86,7 +88,8 @@ class KeyRepository:
         )
 
 
-def _place(id_: str) -> str:
+def place(id_: str) -> str:
+    """What the text of a key is bound to."""
     return f"{table.name}:{id_}:sealed_key"
 
 

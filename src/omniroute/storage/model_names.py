@@ -9,21 +9,21 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.records.configuration import CustomModel, ModelCompat
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import key_value as table
 
 ALIASES = "modelAliases"
 _CUSTOM = "customModels"
-_COMPAT = "modelCompatOverrides"
+COMPAT = "modelCompatOverrides"
 
 
 class ModelNameRepository:
     """Aliases by name, and custom models by provider and id."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def aliases(self, named: Collection[str] | None = None) -> dict[str, str]:
         """What each alias stands for, by name; of those `named` only where some are."""
@@ -53,9 +53,9 @@ class ModelNameRepository:
 
     async def compat(self) -> tuple[ModelCompat, ...]:
         """What is done otherwise for single models, by provider and id."""
-        rows = await self._all(_COMPAT)
+        rows = await self._all(COMPAT)
         return tuple(
-            msgspec.convert(_with_headers(rows[key], partial(self._opened, key)), ModelCompat)
+            msgspec.convert(with_headers(rows[key], partial(self._opened, key)), ModelCompat)
             for key in sorted(rows)
         )
 
@@ -63,16 +63,18 @@ class ModelNameRepository:
         """Keep what is done otherwise for a model; nothing is kept of one treated as any other."""
         key = f"{compat.provider}/{compat.id}"
         if compat.says_nothing:
-            await self._delete(_COMPAT, key)
+            await self._delete(COMPAT, key)
         else:
-            row = _with_headers(msgspec.to_builtins(compat), partial(self._sealed, key))
-            await self._set(_COMPAT, key, row)
+            box = await self._sealer.steady()
 
-    def _sealed(self, key: str, place: str, value: str) -> str:
-        return self._box.seal(value, f"{table.name}:{_COMPAT}.{key}:{place}")
+            def sealed(within: str, value: str) -> str:
+                return box.seal(value, place(key, within))
 
-    def _opened(self, key: str, place: str, value: str) -> str | None:
-        return self._box.open(value, f"{table.name}:{_COMPAT}.{key}:{place}")
+            row = with_headers(msgspec.to_builtins(compat), sealed)
+            await self._set(COMPAT, key, row)
+
+    def _opened(self, key: str, within: str, value: str) -> str | None:
+        return self._sealer.open(value, place(key, within))
 
     async def _all(self, namespace: str, keys: Collection[str] | None = None) -> dict[str, Any]:
         wanted = select(table.c.key, table.c.value).where(table.c.namespace == namespace)
@@ -91,7 +93,12 @@ class ModelNameRepository:
         return removed.rowcount > 0
 
 
-def _with_headers(row: dict[str, Any], turned: Callable[[str, str], str | None]) -> dict[str, Any]:
+def place(key: str, within: str) -> str:
+    """What the value of a header is bound to."""
+    return f"{table.name}:{COMPAT}.{key}:{within}"
+
+
+def with_headers(row: dict[str, Any], turned: Callable[[str, str], str | None]) -> dict[str, Any]:
     """A row with the values of its headers turned into something else; those that cannot be are
     left out. Headers may hold credentials, whatever they are called."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omniroute.storage.failures import translated
 from omniroute.storage.records.configuration import ProviderNode
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.statements import rows_of, upsert
 from omniroute.storage.tables import provider_nodes as table
 from omniroute.storage.tables import proxy_assignments as proxied
@@ -18,9 +18,9 @@ from omniroute.storage.tables import proxy_assignments as proxied
 class NodeRepository:
     """Provider nodes, ordered by name."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def list(self) -> tuple[ProviderNode, ...]:
         """All nodes."""
@@ -45,7 +45,7 @@ class NodeRepository:
             Conflict: another node has the prefix.
         """
         with translated(f"Another provider node has the prefix {node.prefix!r}."):
-            await upsert(self._connection, table, self._row(node))
+            await upsert(self._connection, table, await self._row(node))
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Remove the node, not its accounts; False when there was none."""
@@ -55,22 +55,23 @@ class NodeRepository:
         removed = await self._connection.execute(delete(table).where(table.c.id == id))
         return removed.rowcount > 0
 
-    def _row(self, node: ProviderNode) -> dict[str, Any]:
+    async def _row(self, node: ProviderNode) -> dict[str, Any]:
         """Headers may hold credentials, whatever they are called."""
+        box = await self._sealer.steady()
         headers = {
-            name: self._box.seal(value, _place(node.id, name))
-            for name, value in node.headers.items()
+            name: box.seal(value, place(node.id, name)) for name, value in node.headers.items()
         }
         return {**msgspec.structs.asdict(node), "headers": headers}
 
     def _record(self, row: dict[str, Any]) -> ProviderNode:
         opened = {
-            name: self._box.open(value, _place(row["id"], name))
+            name: self._sealer.open(value, place(row["id"], name))
             for name, value in (row["headers"] or {}).items()
         }
         headers = {name: value for name, value in opened.items() if value is not None}
         return ProviderNode(**{**row, "headers": headers})
 
 
-def _place(id_: str, name: str) -> str:
+def place(id_: str, name: str) -> str:
+    """What the value of a header is bound to."""
     return f"{table.name}:{id_}:headers.{name}"

@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import delete, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.statements import insert_into
 from omniroute.storage.tables import oauth_states, refresh_leases
 
@@ -25,17 +25,17 @@ class SignIn(Struct, frozen=True, kw_only=True):
 class OAuthStateRepository:
     """What was kept when a browser was sent away, by the `state` it brings back."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def add(self, state: str, begun: SignIn, now_ms: int) -> None:
         """Keep a sign-in under its state."""
-        name = _hashed(state)
+        name, box = _hashed(state), await self._sealer.steady()
         row = {
             "state": name,
             "provider": begun.provider,
-            "verifier": self._box.seal(begun.verifier, _place(name)),
+            "verifier": box.seal(begun.verifier, place(name)),
             "redirect_uri": begun.redirect_uri,
             "created_at_ms": now_ms,
             "consumed_at_ms": None,
@@ -56,7 +56,7 @@ class OAuthStateRepository:
             .returning(table.c.provider, table.c.verifier, table.c.redirect_uri)
         )
         row = taken.first()
-        verifier = self._box.open(row.verifier, _place(name)) if row is not None else None
+        verifier = self._sealer.open(row.verifier, place(name)) if row is not None else None
         if row is None or verifier is None:
             return None
         return SignIn(provider=row.provider, verifier=verifier, redirect_uri=row.redirect_uri)
@@ -102,5 +102,6 @@ def _hashed(state: str) -> str:
     return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
 
 
-def _place(name: str) -> str:
+def place(name: str) -> str:
+    """What the verifier of a sign-in is bound to."""
     return f"{oauth_states.name}:{name}:verifier"

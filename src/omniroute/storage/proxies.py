@@ -15,20 +15,20 @@ from omniroute.storage.records.proxies import (
     ProxyLogRow,
     Scope,
 )
-from omniroute.storage.secret_box import SecretBox
+from omniroute.storage.sealing import Sealer
 from omniroute.storage.statements import insert_into, insert_new, upsert
 from omniroute.storage.tables import key_value, proxy_assignments, proxy_logs, proxy_registry
 
-_SECRETS = ("username", "password")
-_LAYERS = "proxyConfig"
+SECRETS = ("username", "password")
+LAYERS = "proxyConfig"
 
 
 class ProxyRepository:
     """The registry, newest change first, and what its proxies are assigned to."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def list(self) -> tuple[Proxy, ...]:
         """All proxies."""
@@ -59,10 +59,10 @@ class ProxyRepository:
 
         A credential that could not be decrypted reads as empty; saving that record drops it.
         """
-        row = msgspec.structs.asdict(proxy)
-        for column in _SECRETS:
+        row, box = msgspec.structs.asdict(proxy), await self._sealer.steady()
+        for column in SECRETS:
             secret = row[column]
-            row[column] = self._box.seal(secret, _place(proxy.id, column)) if secret else None
+            row[column] = box.seal(secret, place(proxy.id, column)) if secret else None
         await upsert(self._connection, proxy_registry, row)
 
     async def delete(self, id: str) -> bool:  # noqa: A002
@@ -103,9 +103,9 @@ class ProxyRepository:
 
     def _record(self, row: RowMapping) -> Proxy:
         values = dict(row)
-        for column in _SECRETS:
+        for column in SECRETS:
             sealed = values[column]
-            opened = self._box.open(sealed, _place(values["id"], column)) if sealed else None
+            opened = self._sealer.open(sealed, place(values["id"], column)) if sealed else None
             values[column] = opened or ""
         return Proxy(**values)
 
@@ -113,15 +113,15 @@ class ProxyRepository:
 class LayeredProxyRepository:
     """The layered configuration, in the key-value table: `level` or `level:id` to a proxy."""
 
-    def __init__(self, connection: AsyncConnection, box: SecretBox) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
-        self._box = box
+        self._sealer = sealer
 
     async def all(self) -> dict[tuple[str, str], LayeredProxy]:
         """Every layer by level and id; the id of `global` is empty."""
         table = key_value
         rows = await self._connection.execute(
-            select(table.c.key, table.c.value).where(table.c.namespace == _LAYERS)
+            select(table.c.key, table.c.value).where(table.c.namespace == LAYERS)
         )
         found = {}
         for key, value in rows:
@@ -136,19 +136,19 @@ class LayeredProxyRepository:
         if proxy is None:
             table = key_value
             await self._connection.execute(
-                delete(table).where(table.c.namespace == _LAYERS, table.c.key == key)
+                delete(table).where(table.c.namespace == LAYERS, table.c.key == key)
             )
             return
-        value = msgspec.structs.asdict(proxy)
-        for name in _SECRETS:
-            value[name] = self._box.seal(value[name], _layer_place(key, name))
-        row = {"namespace": _LAYERS, "key": key, "value": value}
+        value, box = msgspec.structs.asdict(proxy), await self._sealer.steady()
+        for name in SECRETS:
+            value[name] = box.seal(value[name], layer_place(key, name))
+        row = {"namespace": LAYERS, "key": key, "value": value}
         await upsert(self._connection, key_value, row)
 
     def _opened(self, key: str, value: dict[str, Any]) -> LayeredProxy:
         secrets = {
-            name: self._box.open(str(value.get(name)), _layer_place(key, name)) or ""
-            for name in _SECRETS
+            name: self._sealer.open(str(value.get(name)), layer_place(key, name)) or ""
+            for name in SECRETS
         }
         return LayeredProxy(**{**value, **secrets})
 
@@ -206,9 +206,11 @@ class ProxyLogRepository:
         }
 
 
-def _place(id_: str, column: str) -> str:
+def place(id_: str, column: str) -> str:
+    """What a credential of a proxy is bound to."""
     return f"{proxy_registry.name}:{id_}:{column}"
 
 
-def _layer_place(key: str, name: str) -> str:
-    return f"{key_value.name}:{_LAYERS}/{key}:{name}"
+def layer_place(key: str, name: str) -> str:
+    """What a credential of a layer's proxy is bound to."""
+    return f"{key_value.name}:{LAYERS}/{key}:{name}"

@@ -5,10 +5,11 @@ import logging
 import os
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,13 @@ def derive_key(text: str) -> bytes:
     return hashlib.scrypt(text.encode(), salt=salt, n=16384, r=8, p=1, dklen=32)
 
 
+class Keys(Struct, frozen=True):
+    """The keys of a moment, 32 bytes each: one seals and opens, the others only open."""
+
+    current: bytes
+    older: Sequence[bytes] = ()
+
+
 class SecretBox:
     """AES-256-GCM under one current key; older keys still open what they sealed.
 
@@ -59,11 +67,34 @@ class SecretBox:
     Args:
         key: 32 bytes, seals and opens.
         previous: keys that only open, for the time after a rotation.
+        changed: the keys there are now, if another process has changed them since it was last
+            asked; it is asked before something is sealed, and when a value names an unknown key.
     """
 
-    def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
-        self._key_id = _key_id(key)
-        self._ciphers = {_key_id(each): AESGCM(each) for each in (*previous, key)}
+    def __init__(
+        self,
+        key: bytes,
+        previous: Sequence[bytes] = (),
+        changed: Callable[[], Keys | None] = lambda: None,
+    ) -> None:
+        self._changed = changed
+        self._take(Keys(key, previous))
+
+    def _take(self, keys: Keys) -> None:
+        self._key_id = key_id(keys.current)
+        self._ciphers = {key_id(each): AESGCM(each) for each in (*keys.older, keys.current)}
+
+    def renew(self) -> None:
+        """Take over the keys of another process that has rotated them. Costs one look at a
+        directory where nothing has changed."""
+        keys = self._changed()
+        if keys is not None:
+            self._take(keys)
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key that seals."""
+        return self._key_id
 
     @property
     def key_ids(self) -> frozenset[str]:
@@ -95,12 +126,14 @@ class SecretBox:
     def open(self, stored: str, where: str) -> str | None:
         """Decrypt what `seal` made for the same place; None, and a log line, if that fails."""
         try:
-            key_id, _, encoded = stored.removeprefix(_PREFIX).partition(":")
-            if not stored.startswith(_PREFIX) or key_id not in self._ciphers:
+            named, _, encoded = stored.removeprefix(_PREFIX).partition(":")
+            if stored.startswith(_PREFIX) and named not in self._ciphers:
+                self.renew()
+            if not stored.startswith(_PREFIX) or named not in self._ciphers:
                 log.warning("the encryption key of a stored secret is not known: %s", where)
                 return None
             raw = b64decode(encoded, validate=True)
-            opened = self._ciphers[key_id].decrypt(
+            opened = self._ciphers[named].decrypt(
                 raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], where.encode()
             )
             return opened.decode()
@@ -109,5 +142,6 @@ class SecretBox:
             return None
 
 
-def _key_id(key: bytes) -> str:
+def key_id(key: bytes) -> str:
+    """What values name the key by that sealed them; tells nothing about the key."""
     return hashlib.sha256(b"omniroute-key-id" + key).hexdigest()[:8]

@@ -58,6 +58,7 @@ COMMANDS = (
     Row("logout", "cli.login:logout", "Forget a sign-in.", CONNECT),
     Row("config", "config_commands:config", "The whole configuration in one file.", KEEP),
     Row("db", "db_commands:db", "Look after the database, without a gateway.", KEEP),
+    Row("secrets", "cli.secrets:app", "The keys that guard what is stored, and new ones.", KEEP),
     Row("doctor", "db_commands:doctor", "Look the data directory over, and repair it.", KEEP),
     Row("completion", "cli.completion:completion", "Print or install shell completion.", CONNECT),
 )

@@ -53,7 +53,7 @@ def test_aliases_are_one_path(written: str, handled: str) -> None:
     assert canonical_path(written, {}) == handled
 
 
-SESSIONS = BrowserSessions("s" * 32, lambda: 1_800_000_000_000)
+SESSIONS = BrowserSessions(lambda: "s" * 32, lambda: 1_800_000_000_000)
 
 
 def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:

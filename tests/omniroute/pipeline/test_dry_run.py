@@ -195,6 +195,8 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         new_id=absent,
         new_api_key=absent,
         installation=absent,
+        key_rotation=absent,
+        session_secret=absent,
         data_dir=absent,
         started_at_ms=0,
     )

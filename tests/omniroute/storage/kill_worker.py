@@ -7,7 +7,8 @@ import random
 import shutil
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from sqlalchemy import event, inspect, text
 from sqlalchemy.engine import Engine
 from tests.support.rows import fill, held
+from tests.support.sealed_rows import plant, planted
 
 from omniroute.caller import SYSTEM
 from omniroute.operations.config_files import apply_configuration, export_configuration
@@ -27,7 +29,9 @@ from omniroute.storage.backups.loading import LIVE
 from omniroute.storage.backups.manifest import Keyring
 from omniroute.storage.backups.store import Backups
 from omniroute.storage.database import Database, Work
+from omniroute.storage.key_files import KeyFiles
 from omniroute.storage.retention import RULES, Keep
+from omniroute.storage.rotation import Rotation
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.tables import metadata
 from omniroute_app.settings import Settings, load_settings
@@ -105,7 +109,12 @@ class Steps:
     def watch(self) -> None:
         event.listen(Engine, "before_cursor_execute", self.step)
         event.listen(Engine, "commit", self.step)
-        for place, name in ((os, "fsync"), (Path, "replace"), (shutil, "copyfile")):
+        for place, name in (
+            (os, "fsync"),
+            (Path, "replace"),
+            (Path, "unlink"),
+            (shutil, "copyfile"),
+        ):
             setattr(place, name, self._counted(getattr(place, name)))
 
     def _counted(self, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,6 +149,10 @@ class Scene:
 
     async def prepare(self) -> None:
         """The rows of seed 1 are in the backup `other.sqlite`, those of seed 2 in the database."""
+        if self.doing == "rotate":
+            async with self.rotation() as rotation:
+                await plant(rotation._database, accounts=150)
+            return
         database = await self.open()
         if self.doing == "apply":
             await self.prepare_file(database)
@@ -173,6 +186,9 @@ class Scene:
         if self.doing == "apply":
             await self.apply(AFTER)
             return
+        if self.doing == "rotate":
+            await self.rotate()
+            return
         if self.doing == "migration":
             self.to_next_version()
         database = await self.open()
@@ -194,6 +210,33 @@ class Scene:
                         async with database.work() as work:
                             await work.retention.delete_before(rule, cutoff, 1)
         await database.close()
+
+    @asynccontextmanager
+    async def rotation(self) -> AsyncGenerator[Rotation]:
+        """The keys of the directory, and a database under them."""
+        files = KeyFiles(self.directory, {})
+        box = files.box()
+        database = await Database.open(self.url, self.directory, box)
+        yield Rotation(database, files, box)
+        await database.close()
+
+    async def rotate(self) -> None:
+        """Rotate the storage key, or finish that; then one key seals everything."""
+        async with self.rotation() as rotation:
+            done = await rotation.rotate(keep_old=False, progress=lambda _: None)
+            assert done.left == {}, done
+            async with rotation._database.reading() as work:
+                assert set(await work.sealed.count()) == {done.key}
+        names = {path.name for path in (self.directory / "secrets").glob("storage-key*")}
+        assert names == {"storage-key"}, names
+
+    async def opens(self) -> Rows:
+        """Every secret in clear text, as numbers."""
+        async with self.rotation() as rotation:
+            async with rotation._database.reading() as work:
+                unreadable = await work.sealed.unreadable()
+            assert unreadable == [], unreadable
+            return {"secrets": [hash(await planted(rotation._database))]}
 
     async def apply(self, text: str) -> None:
         """Apply a configuration file."""
@@ -232,6 +275,11 @@ class Scene:
         """What the database holds when it is opened anew, as numbers, by table."""
         if self.doing == "apply":
             return await self.applied()
+        if self.doing == "rotate":
+            secrets = await self.opens()
+            await self.rotate()
+            assert await self.opens() == secrets
+            return secrets
         if self.doing == "migration":
             self.to_next_version()
             await self.require_one_version()
@@ -268,6 +316,8 @@ class Scene:
                 for statement in BACK:
                     await connection.execute(text(statement.format(head=migrate.HEAD)))
             await database.close()
+            return
+        if self.doing == "rotate":
             return
         database = await self.open()
         first = self.directory / "first.sqlite"

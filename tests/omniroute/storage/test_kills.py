@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    "doing", ["backup", "restore", "import", "migration", "retention", "apply"]
+    "doing", ["backup", "restore", "import", "migration", "retention", "apply", "rotate"]
 )
 async def test_a_kill_at_any_moment_leaves_a_whole_database(
     doing: str, url: str, tmp_path: Path

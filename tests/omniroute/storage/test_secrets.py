@@ -10,31 +10,37 @@ import msgspec
 import pytest
 
 from omniroute.errors import InvalidRequest, StorageUnavailable
+from omniroute.storage.key_files import KeyFiles, id_of
 from omniroute.storage.key_text import key_hash, new_api_key
 from omniroute.storage.secret_box import SecretBox, derive_key
 from omniroute.storage.secrets import Secrets
+from omniroute.storage.session_secret import SessionSecret
 
 LOAD = """
 import sys
 from pathlib import Path
 import msgspec
+from omniroute.storage.key_files import KeyFiles
 from omniroute.storage.secrets import Secrets
-print(msgspec.json.encode(Secrets.load_or_create(Path(sys.argv[1]), {})).decode())
+made = Secrets.load_or_create(Path(sys.argv[1]), {})
+box = KeyFiles(Path(sys.argv[1]), {}).box()
+print(msgspec.json.encode([made, box.key_id]).decode())
 """
 
 
 def test_the_first_start_makes_secrets_and_the_next_ones_keep_them(tmp_path: Path) -> None:
     first = Secrets.load_or_create(tmp_path / "data", {})
     assert Secrets.load_or_create(tmp_path / "data", {}) == first
-    values = (first.storage_key, first.api_key_secret, first.session_secret)
-    assert len(set(values)) == 3
-    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in values)
+    assert re.fullmatch("[0-9a-f]{64}", first.api_key_secret)
+    assert first.api_key_secret != first.installation_id
     assert re.fullmatch("[0-9a-f]{16}", first.machine_id)
     assert Secrets.load_or_create(tmp_path / "other", {}) != first
 
 
 def test_secret_files_are_private(tmp_path: Path) -> None:
     Secrets.load_or_create(tmp_path / "data", {})
+    KeyFiles(tmp_path / "data", {}).box()
+    SessionSecret(tmp_path / "data", {})
     folder = tmp_path / "data" / "secrets"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == dict.fromkeys(
@@ -45,25 +51,26 @@ def test_secret_files_are_private(tmp_path: Path) -> None:
 
 def test_variables_win_over_files(tmp_path: Path) -> None:
     made = Secrets.load_or_create(tmp_path, {})
-    given = {
-        "STORAGE_ENCRYPTION_KEY": "a passphrase",
-        "STORAGE_ENCRYPTION_KEY_PREVIOUS": made.storage_key,
-        "API_KEY_SECRET": "b",
-        "JWT_SECRET": "c" * 32,
-        "MACHINE_ID_SALT": "d",
-    }
+    given = {"API_KEY_SECRET": "b", "JWT_SECRET": "c" * 32, "MACHINE_ID_SALT": "d"}
     loaded = Secrets.load_or_create(tmp_path, given)
     assert loaded == Secrets(
         installation_id=made.installation_id,
-        storage_key="a passphrase",
-        previous_storage_key=made.storage_key,
         api_key_secret="b",
-        session_secret="c" * 32,
         machine_id=loaded.machine_id,
     )
     assert loaded.machine_id != made.machine_id
-    sealed = made.box().seal("text", "t:1:c")
-    assert loaded.box().open(sealed, "t:1:c") == "text"
+    assert SessionSecret(tmp_path, given).current() == "c" * 32
+
+
+def test_a_key_of_the_environment_seals_and_the_one_before_it_opens(tmp_path: Path) -> None:
+    sealed = KeyFiles(tmp_path, {}).box().seal("text", "t:1:c")
+    given = {
+        "STORAGE_ENCRYPTION_KEY": "a passphrase",
+        "STORAGE_ENCRYPTION_KEY_PREVIOUS": (tmp_path / "secrets/storage-key").read_text().strip(),
+    }
+    box = KeyFiles(tmp_path, given).box()
+    assert box.open(sealed, "t:1:c") == "text"
+    assert box.key_id == id_of("a passphrase")
 
 
 @pytest.mark.parametrize(
@@ -71,16 +78,21 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
     ["STORAGE_ENCRYPTION_KEY", "STORAGE_ENCRYPTION_KEY_PREVIOUS", "API_KEY_SECRET", "JWT_SECRET"],
 )
 def test_a_blank_variable_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match=f"{name} is set but blank"):
+    def load() -> None:
+        KeyFiles(tmp_path, {name: " "})
+        SessionSecret(tmp_path, {name: " "})
         Secrets.load_or_create(tmp_path, {name: " "})
+
+    with pytest.raises(InvalidRequest, match=f"{name} is set but blank"):
+        load()
 
 
 def test_an_emptied_secret_file_is_not_replaced(tmp_path: Path) -> None:
-    Secrets.load_or_create(tmp_path, {})
+    KeyFiles(tmp_path, {}).box()
     path = tmp_path / "secrets" / "storage-key"
     path.write_text("")
     with pytest.raises(StorageUnavailable, match="'storage-key'"):
-        Secrets.load_or_create(tmp_path, {})
+        KeyFiles(tmp_path, {}).box()
     assert path.read_text() == ""
 
 
@@ -102,8 +114,9 @@ async def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(start)
-    loaded = msgspec.json.encode(Secrets.load_or_create(tmp_path / "data", {})) + b"\n"
-    assert answers == {loaded}
+    made = Secrets.load_or_create(tmp_path / "data", {})
+    key = KeyFiles(tmp_path / "data", {}).box().key_id
+    assert answers == {msgspec.json.encode([made, key]) + b"\n"}
 
 
 BOX = SecretBox(derive_key("1" * 64))
@@ -164,4 +177,4 @@ def test_the_key_hash_depends_on_text_and_secret() -> None:
 
 def test_a_short_session_secret_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="JWT_SECRET is too short"):
-        Secrets.load_or_create(tmp_path, {"JWT_SECRET": "x" * 31})
+        SessionSecret(tmp_path, {"JWT_SECRET": "x" * 31})

@@ -53,20 +53,21 @@ class Manifest(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Keyring(Struct, frozen=True, kw_only=True):
-    """What this installation can open: ids of storage keys, a fingerprint of the key secret."""
+    """What this installation can open: what is in its box, a fingerprint of the key secret."""
 
-    storage_keys: frozenset[str]
+    box: SecretBox
     api_key_secret: str
 
     @classmethod
     def of(cls, box: SecretBox, api_key_secret: str) -> "Keyring":
         """What a box and a key secret open."""
         digest = hashlib.sha256(b"omniroute-api-key-secret" + api_key_secret.encode())
-        return cls(storage_keys=box.key_ids, api_key_secret=digest.hexdigest()[:8])
+        return cls(box=box, api_key_secret=digest.hexdigest()[:8])
 
     def opens(self, storage_keys: Iterable[str]) -> bool:
         """Whether everything that is sealed under some keys can be opened here."""
-        return self.storage_keys.issuperset(storage_keys)
+        self.box.renew()
+        return self.box.key_ids.issuperset(storage_keys)
 
     def warnings(self, counts: Counts, storage_keys: Iterable[str], secret: str) -> list[str]:
         """What of a file will not work here, and what to do about it.
