@@ -1,5 +1,6 @@
 """The keys that guard what is stored: what each seals, and new ones in their place. 02 §30."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -136,7 +137,7 @@ async def rotate_session_secret(engine: Engine, caller: Caller) -> SessionsEnded
         Conflict: the environment gives the secret.
         StorageUnavailable: it cannot be written.
     """
-    engine.session_secret.rotate()
+    await asyncio.to_thread(engine.session_secret.rotate)
     await note(engine, caller, "secrets.rotated", "session-secret")
     return SessionsEnded(success=True)
 

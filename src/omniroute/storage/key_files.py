@@ -138,8 +138,12 @@ class KeyFiles:
         ]
 
     def _stamp(self) -> _Stamp:
-        found = [(path.name, path.stat()) for path in self.folder.glob(f"{_CURRENT}*")]
-        return tuple(sorted((name, stat.st_ino, stat.st_mtime_ns) for name, stat in found))
+        found = []
+        for path in self.folder.glob(f"{_CURRENT}*"):
+            with suppress(FileNotFoundError):  # another process has just removed it
+                stat = path.stat()
+                found.append((path.name, stat.st_ino, stat.st_mtime_ns))
+        return tuple(sorted(found))
 
 
 def id_of(text: str) -> str:

@@ -150,15 +150,15 @@ class Rotation:
         try:
             await asyncio.to_thread(change)
         except OSError as error:
-            raise StorageUnavailable(
-                "The storage key cannot be written; check that the data directory is writable and"
-                " has space left, then rotate again. Everything opens as before."
-            ) from error
+            raise _unwritable() from error
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
         async with self._turn:
-            fd = os.open(self.files.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fd = os.open(self.files.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise _unwritable() from error
             try:
                 if not locks.try_lock(fd):
                     raise Conflict(
@@ -168,3 +168,10 @@ class Rotation:
                 yield
             finally:
                 os.close(fd)
+
+
+def _unwritable() -> StorageUnavailable:
+    return StorageUnavailable(
+        "The storage key cannot be written; check that the data directory is writable and has space"
+        " left, then rotate again. Everything opens as before."
+    )

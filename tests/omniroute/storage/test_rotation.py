@@ -13,7 +13,7 @@ from sqlalchemy import update
 from tests.support.sealed_rows import account, plant, planted, texts
 
 from omniroute import storage
-from omniroute.errors import Conflict
+from omniroute.errors import Conflict, StorageUnavailable
 from omniroute.storage import locks
 from omniroute.storage.database import Database
 from omniroute.storage.key_files import KeyFiles, id_of
@@ -122,6 +122,43 @@ async def test_a_rotation_that_broke_off_goes_on_with_its_key(url: str, tmp_path
         assert await ids_in(rotation._database) == {done.key}
         assert await planted(rotation._database) == before
         assert await rotation.resume() is None
+
+
+async def test_the_next_start_finishes_what_broke_off(url: str, tmp_path: Path) -> None:
+    async with opened(url, tmp_path) as rotation:
+        await plant(rotation._database)
+        before = await planted(rotation._database)
+        rotation.files.begin(keep_old=True)
+    with anyio.fail_after(30):
+        async with opened(url, tmp_path) as rotation, rotation.resuming():
+            while rotation.files.is_rotating:
+                await anyio.lowlevel.checkpoint()
+            done = await rotation.rotate(keep_old=False, progress=silent)
+            assert await planted(rotation._database) == before
+            assert await ids_in(rotation._database) == {done.key}
+    (kept,) = set(key_files(tmp_path)) - {"storage-key"}
+    assert kept.startswith("storage-key.retired-")
+
+
+async def test_a_directory_that_cannot_be_written_changes_nothing(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(sqlite_url, tmp_path) as rotation:
+        await plant(rotation._database)
+        old, before = key_files(tmp_path), await planted(rotation._database)
+
+        def full(_self: Path, _target: Path) -> Path:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", full)
+            with pytest.raises(StorageUnavailable, match="rotate again"):
+                await rotation.rotate(keep_old=False, progress=silent)
+        found = {name: id_ for name, id_ in key_files(tmp_path).items() if "." not in name}
+        assert found == old
+        assert await planted(rotation._database) == before
+        await rotation.rotate(keep_old=False, progress=silent)
+        assert await planted(rotation._database) == before
 
 
 async def test_a_rotation_that_had_made_no_key_yet(sqlite_url: str, tmp_path: Path) -> None:
