@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.operations.connections import ConnectionChange, change_connection
+from omniroute.operations.accounts.connections import ConnectionChange, change_connection
 from omniroute.storage.database import Work
 from omniroute.storage.records.configuration import (
     ApiKey,

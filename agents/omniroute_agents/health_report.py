@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from omniroute.engine import Engine
-from omniroute.operations.health import GatewayHealth, get_health
+from omniroute.operations.system.health import GatewayHealth, get_health
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
 
 

@@ -10,7 +10,7 @@ from omniroute.chat import ChatReply, ChatRequest, Collector, Event, TextDelta, 
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
-from omniroute.operations import chat
+from omniroute.operations.chats import chat
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer

@@ -8,7 +8,7 @@ from omniroute.caller import Caller
 from omniroute.chat import ChatReply, Collector, TextDelta
 from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
-from omniroute.operations.chat import (
+from omniroute.operations.chats.chat import (
     RouteRequest,
     chat_call,
     complete,

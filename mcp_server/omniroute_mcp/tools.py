@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.operations.chat import RouteRequest
-from omniroute.operations.combo_listing import CombosList, CombosQuery, list_combos
-from omniroute.operations.health import GatewayHealth, get_health
-from omniroute.operations.models import ModelsCatalog, ModelsQuery, list_models_catalog
-from omniroute.operations.replay import Replay, ReplayQuery, replay_route
-from omniroute.operations.routes import ExplainQuery, Explanation, explain_route
-from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
+from omniroute.operations.chats.chat import RouteRequest
+from omniroute.operations.combos.combo_listing import CombosList, CombosQuery, list_combos
+from omniroute.operations.models.models import ModelsCatalog, ModelsQuery, list_models_catalog
+from omniroute.operations.routing.replay import Replay, ReplayQuery, replay_route
+from omniroute.operations.routing.routes import ExplainQuery, Explanation, explain_route
+from omniroute.operations.routing.simulation import SimulateQuery, Simulation, simulate_route
+from omniroute.operations.system.health import GatewayHealth, get_health
 from omniroute_mcp.reporting import Report
 from omniroute_mcp.route_request import RoutedReply, route_request
 

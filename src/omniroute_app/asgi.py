@@ -18,7 +18,7 @@ from omniroute.http.app import Http
 from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.edge import Cors, Edge
 from omniroute.http.peers import headers_of
-from omniroute.operations.ip_filter import refuses
+from omniroute.operations.access.ip_filter import refuses
 from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
 from omniroute_a2a.records import SqlTaskRecords

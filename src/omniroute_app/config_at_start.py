@@ -11,7 +11,7 @@ import structlog
 from omniroute.caller import SYSTEM
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
-from omniroute.operations.config_files import Applied, apply_configuration
+from omniroute.operations.configuration.config_files import Applied, apply_configuration
 from omniroute_app.config_desk import read_file
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ import msgspec
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.operations import config_files
-from omniroute.operations.configuration_file.document import ConfigurationRefused
+from omniroute.operations.configuration import config_files
+from omniroute.operations.configuration.configuration_file.document import ConfigurationRefused
 from omniroute_app.cli.credentials import found_gateway, is_loopback
 from omniroute_app.cli.where import Where
 from omniroute_app.runner import run

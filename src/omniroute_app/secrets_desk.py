@@ -9,8 +9,8 @@ import msgspec
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute.operations import encryption
-from omniroute.operations.encryption import RotateInput
+from omniroute.operations.access import encryption
+from omniroute.operations.access.encryption import RotateInput
 from omniroute_app.cli.gateway import Gateway, gateway
 from omniroute_app.cli.where import Where
 from omniroute_app.runner import run

@@ -16,7 +16,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest
-from omniroute.operations.sign_in import ensure_password
+from omniroute.operations.access.sign_in import ensure_password
 from omniroute.upstream.demo.server import demo_app
 from omniroute_app.asgi import Gateway, build_gateway
 from omniroute_app.banner import banner

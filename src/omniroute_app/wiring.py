@@ -12,8 +12,8 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
-from omniroute.operations.reference_files import ReferenceFiles
-from omniroute.operations.retention import kept_by_default
+from omniroute.operations.storage.reference_files import ReferenceFiles
+from omniroute.operations.storage.retention import kept_by_default
 from omniroute.pipeline.accounts.callbacks import Callbacks
 from omniroute.pipeline.accounts.logins import Logins
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk

@@ -8,8 +8,8 @@ from omniroute.caller import Caller
 from omniroute.chat import Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import BudgetExceeded, OmniRouteError, UnknownModel, ValidationFailed
-from omniroute.operations.combos import ComboInput, create_combo
-from omniroute.operations.connections import ConnectionInput, create_connection
+from omniroute.operations.accounts.connections import ConnectionInput, create_connection
+from omniroute.operations.combos.combos import ComboInput, create_combo
 from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown
 from omniroute.skills.skill import Skill, SkillReply, SkillRequest
 from omniroute_agents import SKILLS

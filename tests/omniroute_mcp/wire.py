@@ -11,8 +11,8 @@ from tests.omniroute_mcp.conftest import application
 
 from omniroute.caller import SYSTEM, Caller
 from omniroute.engine import Engine
-from omniroute.operations.key_inputs import KeyInput
-from omniroute.operations.keys import create_key
+from omniroute.operations.access.key_inputs import KeyInput
+from omniroute.operations.access.keys import create_key
 
 STREAM, SSE = "/api/mcp/stream", "/api/mcp/sse"
 ACCEPT = {"accept": "application/json, text/event-stream"}

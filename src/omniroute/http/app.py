@@ -30,53 +30,55 @@ from omniroute.errors import (
     ValidationFailed,
 )
 from omniroute.http.access import Access
-from omniroute.http.account_routes import ACCOUNTS
-from omniroute.http.analytics_routes import ANALYTICS
-from omniroute.http.audit_routes import AUDIT
-from omniroute.http.auth_routes import AUTH
-from omniroute.http.backup_routes import BACKUPS
-from omniroute.http.budget_routes import BUDGETS
-from omniroute.http.cache_routes import CACHE
-from omniroute.http.chat_routes import CHAT
-from omniroute.http.combo_routes import COMBOS
 from omniroute.http.complaints import complaint
-from omniroute.http.config_routes import CONFIG
-from omniroute.http.custom_model_routes import CUSTOM_MODELS
-from omniroute.http.decision_routes import DECISIONS
 from omniroute.http.dialect_errors import error_body, facts_body
-from omniroute.http.docs_page import PlainPage
 from omniroute.http.doors import Doors, doors_of, enter
-from omniroute.http.encryption_routes import ENCRYPTION
-from omniroute.http.env_routes import ENV
 from omniroute.http.errors import internal_facts, retry_headers, status_of
-from omniroute.http.gemini_routes import GEMINI_ROUTES
-from omniroute.http.key_routes import KEYS
-from omniroute.http.management import MANAGEMENT
-from omniroute.http.metrics_routes import METRICS
-from omniroute.http.model_names_routes import MODEL_NAMES
-from omniroute.http.model_routes import MODEL_ROUTES
-from omniroute.http.oauth_routes import OAUTH_ROUTES
-from omniroute.http.ollama_routes import OLLAMA_ROUTES
-from omniroute.http.page_routes import PAGES, to_login
-from omniroute.http.pricing_routes import PRICING
-from omniroute.http.proxy_routes import PROXIES
-from omniroute.http.quota_routes import QUOTAS
-from omniroute.http.resilience_routes import RESILIENCE
-from omniroute.http.responses_routes import RESPONSES_ROUTES
+from omniroute.http.management.account_routes import ACCOUNTS
+from omniroute.http.management.analytics_routes import ANALYTICS
+from omniroute.http.management.audit_routes import AUDIT
+from omniroute.http.management.auth_routes import AUTH
+from omniroute.http.management.backup_routes import BACKUPS
+from omniroute.http.management.budget_routes import BUDGETS
+from omniroute.http.management.cache_routes import CACHE
+from omniroute.http.management.combo_routes import COMBOS
+from omniroute.http.management.config_routes import CONFIG
+from omniroute.http.management.custom_model_routes import CUSTOM_MODELS
+from omniroute.http.management.decision_routes import DECISIONS
+from omniroute.http.management.encryption_routes import ENCRYPTION
+from omniroute.http.management.env_routes import ENV
+from omniroute.http.management.health_routes import HEALTH
+from omniroute.http.management.key_routes import KEYS
+from omniroute.http.management.metrics_routes import METRICS
+from omniroute.http.management.model_names_routes import MODEL_NAMES
+from omniroute.http.management.node_routes import NODES
+from omniroute.http.management.oauth_routes import OAUTH_ROUTES
+from omniroute.http.management.pricing_routes import PRICING
+from omniroute.http.management.proxy_routes import PROXIES
+from omniroute.http.management.quota_routes import QUOTAS
+from omniroute.http.management.resilience_routes import RESILIENCE
+from omniroute.http.management.session_routes import SESSIONS
+from omniroute.http.management.settings_routes import SETTINGS
+from omniroute.http.management.shaping_routes import SHAPING
+from omniroute.http.management.storage_routes import STORAGE
+from omniroute.http.management.sync_routes import SYNC
+from omniroute.http.management.system_routes import SYSTEM
+from omniroute.http.management.usage_routes import USAGE
+from omniroute.http.models.chat_routes import CHAT
+from omniroute.http.models.gemini_routes import GEMINI_ROUTES
+from omniroute.http.models.model_routes import MODEL_ROUTES
+from omniroute.http.models.ollama_routes import OLLAMA_ROUTES
+from omniroute.http.models.responses_routes import RESPONSES_ROUTES
+from omniroute.http.models.token_routes import count_tokens_route
+from omniroute.http.pages.docs_page import PlainPage
+from omniroute.http.pages.page_routes import PAGES, to_login
 from omniroute.http.route_classes import is_for_operators, is_under
-from omniroute.http.session_routes import SESSIONS
-from omniroute.http.shaping_routes import SHAPING
-from omniroute.http.storage_routes import STORAGE
-from omniroute.http.sync_routes import SYNC
-from omniroute.http.system_routes import SYSTEM
-from omniroute.http.token_routes import count_tokens_route
-from omniroute.http.usage_routes import USAGE
-from omniroute.operations.account_keeper import AccountKeeper
-from omniroute.operations.background import BackgroundResponses
-from omniroute.operations.oauth.keeper import LoginKeeper
-from omniroute.operations.price_keeper import PriceKeeper
-from omniroute.operations.retention import RetentionKeeper
-from omniroute.operations.sync.cloud_keeper import CloudKeeper
+from omniroute.operations.accounts.account_keeper import AccountKeeper
+from omniroute.operations.accounts.oauth.keeper import LoginKeeper
+from omniroute.operations.chats.background import BackgroundResponses
+from omniroute.operations.configuration.sync.cloud_keeper import CloudKeeper
+from omniroute.operations.money.price_keeper import PriceKeeper
+from omniroute.operations.storage.retention import RetentionKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +184,9 @@ _ROUTES = [
     *OAUTH_ROUTES,
     *ENV,
     *SYNC,
-    *MANAGEMENT,
+    *NODES,
+    *SETTINGS,
+    *HEALTH,
     *KEYS,
     *COMBOS,
     *CONFIG,

@@ -10,7 +10,7 @@ from litestar.types import Scope
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.http.access import Access
-from omniroute.operations.background import BackgroundResponses
+from omniroute.operations.chats.background import BackgroundResponses
 
 _DOORS = "doors"
 

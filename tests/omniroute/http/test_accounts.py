@@ -10,7 +10,7 @@ from tests.support.databases import drop_postgres_database, new_postgres_databas
 from tests.support.upstreams import served
 
 from omniroute.clock import iso
-from omniroute.operations.account_keeper import AccountKeeper
+from omniroute.operations.accounts.account_keeper import AccountKeeper
 from omniroute.routing.resilience.health import Cooldown, HealthView
 from omniroute.storage.records.configuration import Connection
 

@@ -8,7 +8,7 @@ from tests.omniroute.http.conftest import ELSEWHERE, OpenSite, Site
 
 from omniroute.errors import InvalidRequest
 from omniroute.http.route_classes import RULES, rule_for
-from omniroute.operations.sign_in import ensure_password
+from omniroute.operations.access.sign_in import ensure_password
 
 pytestmark = pytest.mark.anyio
 

@@ -204,7 +204,7 @@ async def test_what_is_sent_wrongly_is_refused(
             await post(path, content=b"", params={"filename": "a.sqlite"}),
             await post(path, content=b"x", headers={"content-type": "multipart/form-data"}),
         ]
-        monkeypatch.setattr("omniroute.http.backup_routes.LARGEST_BYTES", 10_000)
+        monkeypatch.setattr("omniroute.http.management.backup_routes.LARGEST_BYTES", 10_000)
         monkeypatch.setattr("omniroute.storage.backups.checking.LARGEST_BYTES", 10_000)
         answers += [
             await post(path, files={"file": ("a.sqlite", bytes(20_000))}),

@@ -11,9 +11,9 @@ import pytest
 from tests.omniroute.http.conftest import BOSS, ELSEWHERE, OpenSite, Site
 from tests.support.cloud_server import Cloud, cloud_server
 
-from omniroute.operations.sync import cloud_keeper, push
-from omniroute.operations.sync.bundle import versioned
-from omniroute.operations.sync.cloud_keeper import CloudKeeper
+from omniroute.operations.configuration.sync import cloud_keeper, push
+from omniroute.operations.configuration.sync.bundle import versioned
+from omniroute.operations.configuration.sync.cloud_keeper import CloudKeeper
 from omniroute.storage.records.configuration import Connection
 from omniroute.upstream.cloud_server import address_problem
 

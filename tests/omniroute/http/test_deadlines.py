@@ -7,7 +7,7 @@ import pytest
 from tests.omniroute.http.conftest import OpenSite
 
 from omniroute.errors import InvalidRequest
-from omniroute.http.deadlines import deadline_ms
+from omniroute.http.models.deadlines import deadline_ms
 
 NOW_MS = 1_800_000_000_000
 

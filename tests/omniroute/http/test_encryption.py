@@ -9,7 +9,7 @@ from tests.omniroute.http.conftest import BOSS, OpenSite
 from tests.omniroute.storage.conftest import fresh_schema
 from tests.support.sealed_rows import plant, planted
 
-from omniroute.operations.sign_in import ensure_password
+from omniroute.operations.access.sign_in import ensure_password
 from omniroute.storage.tables import api_keys, budget_leases
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 from tests.omniroute.http.conftest import ELSEWHERE, OpenSite
 
 from omniroute.errors import ValidationFailed
+from omniroute.operations.access.key_inputs import KeyChange, fields_of
 from omniroute.operations.inputs import convert_input
-from omniroute.operations.key_inputs import KeyChange, fields_of
 from omniroute_app.settings import load_settings
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from omniroute.http.chat_routes import ROUTES
-from omniroute.http.management import MANAGEMENT
-from omniroute.http.model_names_routes import MODEL_NAMES
+from omniroute.http.management.model_names_routes import MODEL_NAMES
+from omniroute.http.management.node_routes import NODES
+from omniroute.http.models.chat_routes import ROUTES
 from omniroute_app.asgi import build_gateway
 from omniroute_app.settings import load_settings
 from omniroute_app.wiring import open_engine
@@ -225,7 +225,7 @@ async def test_the_document_lists_every_route(client: httpx.AsyncClient) -> None
     }
     built = {
         (method, path.replace(":str", ""))
-        for handler in (*MANAGEMENT, *MODEL_NAMES)
+        for handler in (*NODES, *MODEL_NAMES)
         if handler.include_in_schema is not False
         for path in handler.paths
         for method in handler.http_methods - {"OPTIONS", "HEAD"}

@@ -16,7 +16,7 @@ from tests.support.oauth_server import CLIENT_SECRET, OAuthServer, oauth_server
 from tests.support.processes import free_port
 
 from omniroute.clock import iso
-from omniroute.operations.oauth.keeper import LoginKeeper
+from omniroute.operations.accounts.oauth.keeper import LoginKeeper
 from omniroute.storage.records.configuration import Connection
 
 pytestmark = pytest.mark.anyio

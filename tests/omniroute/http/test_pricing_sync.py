@@ -12,7 +12,7 @@ import anyio
 import pytest
 from tests.omniroute.http.conftest import OpenSite, Site
 
-from omniroute.operations.price_keeper import LEASE_MS, LONGEST_LOOK_S, PriceKeeper
+from omniroute.operations.money.price_keeper import LEASE_MS, LONGEST_LOOK_S, PriceKeeper
 from omniroute.storage.records.configuration import SyncState
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 from litestar.types import Message
 from tests.omniroute.http.conftest import OpenSite
 
-from omniroute.http.keepalive import Progress
+from omniroute.http.models.keepalive import Progress
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from tests.omniroute.http.conftest import BOSS, OpenSite
 
 from omniroute.chat import ChatRequest, Message, Text
-from omniroute.operations.settings import require_valid_settings
+from omniroute.operations.configuration.settings import require_valid_settings
 from omniroute.routing.naming.resolve import AUTO_VARIANTS
 from omniroute.routing.scoring.intent import Intent, intent_of
 from omniroute.routing.settings import SETTING_ROWS, SETTINGS

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 from tests.omniroute.http.conftest import BOSS, ELSEWHERE, OpenSite
 
-from omniroute.operations.retention import RetentionKeeper
+from omniroute.operations.storage.retention import RetentionKeeper
 from omniroute.storage.tables import call_logs, routing_decisions, usage_history
 
 pytestmark = pytest.mark.anyio

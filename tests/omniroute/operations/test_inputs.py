@@ -9,12 +9,12 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import ValidationFailed
-from omniroute.operations.chat import PlainMessage, RouteRequest, chat_call
+from omniroute.operations.access.key_inputs import KeyInput
+from omniroute.operations.access.keys import create_key, get_key
+from omniroute.operations.access.masking import HIDDEN_OPTIONS, masked, without_secrets
+from omniroute.operations.accounts.nodes import NodeInput, create_node
+from omniroute.operations.chats.chat import PlainMessage, RouteRequest, chat_call
 from omniroute.operations.inputs import convert_input, decode_input
-from omniroute.operations.key_inputs import KeyInput
-from omniroute.operations.keys import create_key, get_key
-from omniroute.operations.masking import HIDDEN_OPTIONS, masked, without_secrets
-from omniroute.operations.nodes import NodeInput, create_node
 
 
 class Inner(Struct, rename="camel"):

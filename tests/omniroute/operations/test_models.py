@@ -8,15 +8,15 @@ import pytest
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.operations.combos import ComboInput, create_combo
-from omniroute.operations.connections import (
+from omniroute.operations.accounts.connections import (
     ConnectionInput,
     create_connection,
     delete_connection,
     get_connection,
 )
-from omniroute.operations.health import get_health
-from omniroute.operations.models import (
+from omniroute.operations.accounts.nodes import NodeInput, create_node
+from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.models.models import (
     CatalogModel,
     ModelPricing,
     ModelsQuery,
@@ -24,7 +24,7 @@ from omniroute.operations.models import (
     list_models,
     list_models_catalog,
 )
-from omniroute.operations.nodes import NodeInput, create_node
+from omniroute.operations.system.health import get_health
 from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown
 
 pytestmark = pytest.mark.anyio

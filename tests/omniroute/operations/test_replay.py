@@ -9,10 +9,10 @@ from omniroute.catalog.overrides import StatedPrice
 from omniroute.chat import ChatRequest, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
-from omniroute.operations import chat
-from omniroute.operations.combos import ComboInput, create_combo, delete_combo
-from omniroute.operations.proposals import Proposal, proposed
-from omniroute.operations.replay import Difference, ReplayQuery, replay_route
+from omniroute.operations.chats import chat
+from omniroute.operations.combos.combos import ComboInput, create_combo, delete_combo
+from omniroute.operations.routing.proposals import Proposal, proposed
+from omniroute.operations.routing.replay import Difference, ReplayQuery, replay_route
 from omniroute.pipeline.exchange import ChatCall
 
 pytestmark = pytest.mark.anyio

@@ -8,17 +8,17 @@ from omniroute.caller import Caller
 from omniroute.chat import ChatRequest, Message, Text
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound, OmniRouteError
-from omniroute.operations import chat
-from omniroute.operations.combos import ComboInput, create_combo
-from omniroute.operations.connections import ConnectionInput, create_connection
-from omniroute.operations.routes import (
+from omniroute.operations.accounts.connections import ConnectionInput, create_connection
+from omniroute.operations.chats import chat
+from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.routing.routes import (
     Decision,
     ExplainQuery,
     Explanation,
     Fallback,
     explain_route,
 )
-from omniroute.operations.simulation import FallbackTree, SimulateQuery, simulate_route
+from omniroute.operations.routing.simulation import FallbackTree, SimulateQuery, simulate_route
 from omniroute.pipeline.exchange import ChatCall
 
 pytestmark = pytest.mark.anyio

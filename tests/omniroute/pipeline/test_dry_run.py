@@ -16,7 +16,7 @@ from omniroute.caller import Caller
 from omniroute.catalog.quota_report import QuotaReport, QuotaWindow
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import OmniRouteError
-from omniroute.operations.simulation import SimulateQuery, Simulation, simulate_route
+from omniroute.operations.routing.simulation import SimulateQuery, Simulation, simulate_route
 from omniroute.routing.plan import from_survey
 from omniroute.routing.quotas.remaining import Quotas
 from omniroute.routing.recorded import RecordedWorld

@@ -21,8 +21,11 @@ from tests.support.rows import fill, held
 from tests.support.sealed_rows import plant, planted
 
 from omniroute.caller import SYSTEM
-from omniroute.operations.config_files import apply_configuration, export_configuration
-from omniroute.operations.configuration_file.everything import read_owned
+from omniroute.operations.configuration.config_files import (
+    apply_configuration,
+    export_configuration,
+)
+from omniroute.operations.configuration.configuration_file.everything import read_owned
 from omniroute.storage import migrate
 from omniroute.storage.backups.files import BackupFolder
 from omniroute.storage.backups.loading import LIVE

@@ -7,8 +7,8 @@ from typing import Any
 
 from omniroute.caller import RateRule
 from omniroute.catalog.overrides import StatedPrice
-from omniroute.operations.combo_steps import StepInput, step_of
-from omniroute.operations.connections import node_facts
+from omniroute.operations.accounts.connections import node_facts
+from omniroute.operations.combos.combo_steps import StepInput, step_of
 from omniroute.storage.database import Work
 from omniroute.storage.records.access import IpFilter
 from omniroute.storage.records.configuration import (

@@ -9,16 +9,16 @@ from tests.omniroute.operations.configuration_file.conftest import OpenEngine
 
 from omniroute.caller import SYSTEM, Caller
 from omniroute.engine import Engine
-from omniroute.operations.combos import ComboInput, create_combo
-from omniroute.operations.config_files import (
+from omniroute.operations.access.key_inputs import KeyInput
+from omniroute.operations.access.keys import create_key
+from omniroute.operations.accounts.connections import ConnectionInput, create_connection
+from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.configuration.config_files import (
     apply_configuration,
     export_configuration,
     plan_configuration,
 )
-from omniroute.operations.configuration_file.document import ConfigurationRefused
-from omniroute.operations.connections import ConnectionInput, create_connection
-from omniroute.operations.key_inputs import KeyInput
-from omniroute.operations.keys import create_key
+from omniroute.operations.configuration.configuration_file.document import ConfigurationRefused
 from omniroute.storage.records.audit import AuditFilter
 
 pytestmark = pytest.mark.anyio

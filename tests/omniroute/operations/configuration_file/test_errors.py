@@ -4,8 +4,8 @@ import pytest
 
 from omniroute.caller import SYSTEM
 from omniroute.engine import Engine
-from omniroute.operations.config_files import apply_configuration, plan_configuration
-from omniroute.operations.configuration_file.document import ConfigurationRefused
+from omniroute.operations.configuration.config_files import apply_configuration, plan_configuration
+from omniroute.operations.configuration.configuration_file.document import ConfigurationRefused
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 from tests.omniroute.operations.configuration_file.conftest import OpenEngine
 
 from omniroute.caller import SYSTEM
-from omniroute.operations.config_files import apply_configuration, plan_configuration
-from omniroute.operations.configuration_file.deciding import KINDS
+from omniroute.operations.configuration.config_files import apply_configuration, plan_configuration
+from omniroute.operations.configuration.configuration_file.deciding import KINDS
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.operations.configuration_file.places import Path, Place, places_of
+from omniroute.operations.configuration.configuration_file.places import Path, Place, places_of
 
 TEXTS: dict[str, tuple[str, Path, tuple[int, int]]] = {
     "a key at the top": ("a = 1\nb = 2\n", ("b",), (2, 1)),

@@ -7,7 +7,7 @@ from tests.omniroute.operations.configuration_file.random_configuration import w
 from tests.omniroute.storage.conftest import fresh_schema
 
 from omniroute.caller import SYSTEM
-from omniroute.operations.config_files import (
+from omniroute.operations.configuration.config_files import (
     apply_configuration,
     plan_configuration,
     written_configuration,

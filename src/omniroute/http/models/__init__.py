@@ -1,0 +1,1 @@
+"""The model APIs: every dialect over the same operation."""

@@ -1,0 +1,1 @@
+"""Accounts of providers and custom upstreams: kept, tested, signed in to."""

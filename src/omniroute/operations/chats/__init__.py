@@ -1,0 +1,1 @@
+"""Asking models, and what is kept of their answers."""

@@ -1,0 +1,1 @@
+"""Combos and the patterns that stand for them."""

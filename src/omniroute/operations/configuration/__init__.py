@@ -1,0 +1,1 @@
+"""Settings, and the whole configuration as a file or for other gateways."""
