@@ -12,7 +12,7 @@ from omniroute.caller import SYSTEM
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.operations.configuration.config_files import Applied, apply_configuration
-from omniroute_app.config_desk import read_file
+from omniroute_app.desks.configuration import read_file
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,10 @@ from tests.support.processes import Gateway, free_port
 from omniroute.errors import Conflict, InvalidRequest, NotFound
 from omniroute.storage.migrate import HEAD, create_schema
 from omniroute.storage.secrets import Secrets
-from omniroute_app.db_commands import Printing
+from omniroute_app.cli.db import Printing
+from omniroute_app.desks.database import backup, migrate, restore
 from omniroute_app.doctor import examine
 from omniroute_app.settings import Settings, load_settings
-from omniroute_app.upkeep import backup, migrate, restore
 from omniroute_app.wiring import open_engine
 
 pytestmark = pytest.mark.anyio

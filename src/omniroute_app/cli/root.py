@@ -16,7 +16,7 @@ from omniroute import __version__
 from omniroute.errors import OmniRouteError
 from omniroute_app.cli.serving import serve
 
-_ROOM = "omniroute_app"
+_ROOM = "omniroute_app.cli"
 RUN, ASK, MANAGE, KEEP, CONNECT = (
     Group(name, sort_key=place)
     for place, name in enumerate(("Run", "Ask", "Manage", "Keep", "Connect"))
@@ -34,33 +34,33 @@ class Row:
 
 
 COMMANDS = (
-    Row("serve", "cli.serving:serve", "Serve all doors until Ctrl-C.", RUN),
-    Row("mcp", "cli.serving:mcp", "Serve MCP on standard input and output.", RUN),
-    Row("upstream", "cli.serving:upstream", "Run the demo provider as a server of its own.", RUN),
-    Row("demo", "cli.serving:demo", "Send one request through each door.", ASK),
-    Row("status", "cli.health:status", "How the gateway is, and what it is busy with.", ASK),
-    Row("health", "cli.health:health", "Vital signs, breakers and cooldowns.", ASK),
-    Row("route", "cli.route:app", "Why requests go where they go.", ASK),
-    Row("usage", "cli.usage:usage", "What was used and what it cost.", ASK),
-    Row("logs", "cli.logs:logs", "The calls of the gateway, as they were and as they come.", ASK),
-    Row("audit", "cli.audit:audit", "What was done to the gateway, and by whom.", ASK),
-    Row("providers", "cli.providers:app", "Accounts of providers.", MANAGE),
-    Row("models", "cli.models:app", "Models and their aliases.", MANAGE),
-    Row("combos", "cli.combos:app", "Named lists of targets.", MANAGE),
-    Row("keys", "cli.keys:app", "Keys of the gateway itself.", MANAGE),
-    Row("budget", "cli.budget:app", "What keys, sessions, runs and tasks may spend.", MANAGE),
-    Row("nodes", "cli.nodes:app", "Upstreams of your own.", MANAGE),
-    Row("proxies", "cli.proxies:app", "Outbound proxies and what they are for.", MANAGE),
-    Row("prices", "cli.prices:app", "What models cost.", MANAGE),
-    Row("settings", "cli.settings:app", "What can be changed while the gateway runs.", MANAGE),
-    Row("setup", "cli.setup:setup", "Point Claude Code, Cursor, Codex and others here.", CONNECT),
-    Row("login", "cli.login:login", "Sign in to a gateway elsewhere, and be remembered.", CONNECT),
-    Row("logout", "cli.login:logout", "Forget a sign-in.", CONNECT),
-    Row("config", "config_commands:config", "The whole configuration in one file.", KEEP),
-    Row("db", "db_commands:db", "Look after the database, without a gateway.", KEEP),
-    Row("secrets", "cli.secrets:app", "The keys that guard what is stored, and new ones.", KEEP),
-    Row("doctor", "db_commands:doctor", "Look the data directory over, and repair it.", KEEP),
-    Row("completion", "cli.completion:completion", "Print or install shell completion.", CONNECT),
+    Row("serve", "serving:serve", "Serve all doors until Ctrl-C.", RUN),
+    Row("mcp", "serving:mcp", "Serve MCP on standard input and output.", RUN),
+    Row("upstream", "serving:upstream", "Run the demo provider as a server of its own.", RUN),
+    Row("demo", "serving:demo", "Send one request through each door.", ASK),
+    Row("status", "health:status", "How the gateway is, and what it is busy with.", ASK),
+    Row("health", "health:health", "Vital signs, breakers and cooldowns.", ASK),
+    Row("route", "route:app", "Why requests go where they go.", ASK),
+    Row("usage", "usage:usage", "What was used and what it cost.", ASK),
+    Row("logs", "logs:logs", "The calls of the gateway, as they were and as they come.", ASK),
+    Row("audit", "audit:audit", "What was done to the gateway, and by whom.", ASK),
+    Row("providers", "providers:app", "Accounts of providers.", MANAGE),
+    Row("models", "models:app", "Models and their aliases.", MANAGE),
+    Row("combos", "combos:app", "Named lists of targets.", MANAGE),
+    Row("keys", "keys:app", "Keys of the gateway itself.", MANAGE),
+    Row("budget", "budget:app", "What keys, sessions, runs and tasks may spend.", MANAGE),
+    Row("nodes", "nodes:app", "Upstreams of your own.", MANAGE),
+    Row("proxies", "proxies:app", "Outbound proxies and what they are for.", MANAGE),
+    Row("prices", "prices:app", "What models cost.", MANAGE),
+    Row("settings", "settings:app", "What can be changed while the gateway runs.", MANAGE),
+    Row("setup", "setup:setup", "Point Claude Code, Cursor, Codex and others here.", CONNECT),
+    Row("login", "login:login", "Sign in to a gateway elsewhere, and be remembered.", CONNECT),
+    Row("logout", "login:logout", "Forget a sign-in.", CONNECT),
+    Row("config", "config:config", "The whole configuration in one file.", KEEP),
+    Row("db", "db:db", "Look after the database, without a gateway.", KEEP),
+    Row("secrets", "secrets:app", "The keys that guard what is stored, and new ones.", KEEP),
+    Row("doctor", "db:doctor", "Look the data directory over, and repair it.", KEEP),
+    Row("completion", "completion:completion", "Print or install shell completion.", CONNECT),
 )
 """Every command, in the order of the help."""
 

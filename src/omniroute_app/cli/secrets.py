@@ -26,7 +26,7 @@ def status(*, where: Where = HERE) -> None:
     Example: omniroute secrets status
     """
     from omniroute_app.cli.output import Column, facts, say, show, table
-    from omniroute_app.secrets_desk import desk_of
+    from omniroute_app.desks.secrets import desk_of
 
     found = desk_of(where).status()
 
@@ -69,7 +69,7 @@ def rotate(
     """
     from omniroute.errors import InvalidRequest
     from omniroute_app.cli.output import say, show
-    from omniroute_app.secrets_desk import desk_of
+    from omniroute_app.desks.secrets import desk_of
 
     if sessions and keep_old:
         raise InvalidRequest("--keep-old is about the storage key; leave it out with --sessions.")

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from omniroute.clock import now_ms
 from omniroute.storage.holders import alive
-from omniroute_app.db_commands import Printing
+from omniroute_app.cli.db import Printing
 from omniroute_app.doctor import files, surroundings
 from omniroute_app.doctor.database import database
 from omniroute_app.doctor.finding import Finding, Patient

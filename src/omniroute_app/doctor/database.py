@@ -15,6 +15,7 @@ from omniroute.storage.migrate import HEAD
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.usage_rollups import HOUR_MS
 from omniroute.storage.vault import SqlVault
+from omniroute_app.desks.database import opened, sqlite_file
 from omniroute_app.doctor.finding import (
     REPAIR,
     Finding,
@@ -24,7 +25,6 @@ from omniroute_app.doctor.finding import (
     repaired,
     warning,
 )
-from omniroute_app.upkeep import opened, sqlite_file
 
 _MIB = 1024 * 1024
 _LARGE_WAL = 64 * _MIB

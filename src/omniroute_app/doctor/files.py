@@ -11,6 +11,7 @@ from omniroute.clock import iso
 from omniroute.storage.backups.files import BackupFolder
 from omniroute.storage.backups.manifest import opened
 from omniroute.storage.holders import left_behind
+from omniroute_app.desks.database import sqlite_file
 from omniroute_app.doctor.finding import (
     REPAIR,
     Finding,
@@ -21,7 +22,6 @@ from omniroute_app.doctor.finding import (
     warning,
 )
 from omniroute_app.running import note_left_behind
-from omniroute_app.upkeep import sqlite_file
 
 _SECRETS = {
     "storage-key": "STORAGE_ENCRYPTION_KEY",

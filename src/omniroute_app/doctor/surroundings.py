@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from omniroute.clock import iso
+from omniroute_app.desks.database import sqlite_file
 from omniroute_app.doctor.finding import Finding, Patient, broken, fine, warning
 from omniroute_app.settings import Settings
-from omniroute_app.upkeep import sqlite_file
 
 _MIB = 1024 * 1024
 _LEAST_BYTES = 50 * _MIB

@@ -19,7 +19,7 @@ from omniroute.storage.journal import Journal, sql_sink
 from omniroute.storage.key_files import KeyFiles
 from omniroute.storage.migrate import HEAD
 from omniroute.storage.secrets import Secrets
-from omniroute_app.db_commands import Printing
+from omniroute_app.cli.db import Printing
 from omniroute_app.running import running_gateway
 from omniroute_app.settings import Settings, with_env_file
 from omniroute_app.wiring import database_url, open_backups

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from omniroute_app.cli.where import HERE, Where
 
 if TYPE_CHECKING:
-    from omniroute_app.config_desk import Desk
+    from omniroute_app.desks.configuration import Desk
 
 config = App(
     name="config",
@@ -45,7 +45,7 @@ def plan(
     Example: omniroute config plan omniroute.toml
     """
     from omniroute.errors import OmniRouteError
-    from omniroute_app.config_desk import told
+    from omniroute_app.desks.configuration import told
 
     try:
         found = _desk(where).plan(_text(file), str(file), prune=prune)
@@ -72,7 +72,7 @@ def apply(
 
     Example: omniroute config apply omniroute.toml --yes
     """
-    from omniroute_app.config_desk import done, told
+    from omniroute_app.desks.configuration import done, told
 
     desk, text = _desk(where), _text(file)
     if not yes:
@@ -129,13 +129,13 @@ def export(
 
 
 def _desk(where: Where) -> "Desk":
-    from omniroute_app.config_desk import desk_of
+    from omniroute_app.desks.configuration import desk_of
 
     return desk_of(where)
 
 
 def _text(file: Path) -> str:
-    from omniroute_app.config_desk import read_file
+    from omniroute_app.desks.configuration import read_file
 
     return read_file(file)
 

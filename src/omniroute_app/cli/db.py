@@ -45,8 +45,8 @@ def backup(
 
     Example: omniroute db backup --to before.sqlite
     """
+    from omniroute_app.desks.database import backup as make
     from omniroute_app.runner import run
-    from omniroute_app.upkeep import backup as make
 
     run(make(_settings(data_dir), to, Printing(as_json=json)))
 
@@ -66,8 +66,8 @@ def restore(
 
     Example: omniroute db restore latest
     """
+    from omniroute_app.desks.database import restore as load
     from omniroute_app.runner import run
-    from omniroute_app.upkeep import restore as load
 
     run(load(_settings(data_dir), source, Printing(as_json=json)))
 
@@ -78,8 +78,8 @@ def migrate(*, data_dir: DataDir = None, json: Json = False) -> None:
 
     Example: omniroute db migrate
     """
+    from omniroute_app.desks.database import migrate as bring_up
     from omniroute_app.runner import run
-    from omniroute_app.upkeep import migrate as bring_up
 
     run(bring_up(_settings(data_dir), Printing(as_json=json)))
 
