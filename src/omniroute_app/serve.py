@@ -49,17 +49,23 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Uvicorn raises a signal again once it has stopped, which would end the process before
-        the journal is drained and the database closed. Here a signal has done its work then."""
+        the journal is drained and the database closed. Here a signal has done its work then, and
+        one that asks again says nothing new. Ctrl-C still means: now."""
         previous = {one: signal.signal(one, self.handle_exit) for one in HANDLED_SIGNALS}
         try:
             yield
         finally:
-            for one, handler in previous.items():
-                signal.signal(one, handler)
+            for one in previous:
+                signal.signal(one, _ending)
+            signal.signal(signal.SIGINT, previous[signal.SIGINT])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._drain()
         super().handle_exit(sig, frame)
+
+
+def _ending(_sig: int, _frame: FrameType | None) -> None:
+    """The process ends already."""
 
 
 async def serve(settings: Settings, say: Callable[[str], None]) -> bool:
