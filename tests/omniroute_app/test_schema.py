@@ -20,7 +20,7 @@ from tests.support.processes import Gateway
 pytestmark = pytest.mark.slow
 
 KEY = "key-of-the-environment"
-EXAMPLES = 8
+EXAMPLES = 5
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

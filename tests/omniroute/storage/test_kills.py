@@ -16,7 +16,7 @@ import pytest
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WORKER = Path(__file__).with_name("kill_worker.py")
-KILLS = 4
+KILLS = 3
 ROOT = Path(__file__).parents[3]
 
 
