@@ -126,6 +126,16 @@ async def host_of_a_proxy(site: Site, client: httpx.AsyncClient, url: str) -> st
     return (await client.post("/api/settings/proxy/test", json={"proxy": proxy})).text
 
 
+async def cloud(site: Site, client: httpx.AsyncClient, url: str) -> str:
+    said = []
+    for one in (url, url.replace("http://", "https://", 1)):
+        told = await client.patch("/api/settings", json={"cloudUrl": one})
+        if told.status_code == 200:
+            told = await client.post("/api/sync/cloud", json={"action": "enable"})
+        said.append(told.text)
+    return said[1] if any(word in said[0] for word in REFUSED) else said[0]
+
+
 WAYS: dict[str, Way] = {
     "base URL of an account": base_url_of_an_account,
     "base URL of a node": base_url_of_a_node,
@@ -134,6 +144,7 @@ WAYS: dict[str, Way] = {
     "price list": price_list,
     "picture of a caller": picture,
     "host of a proxy": host_of_a_proxy,
+    "cloud": cloud,
 }
 
 
