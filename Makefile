@@ -5,9 +5,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-# Tests wait for processes a fifth of their time, so one worker more than there are cores.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test check fix docs lock bench bench-planning clean
 
@@ -21,7 +18,7 @@ demo: $(VENV)/ready ## send one request through each door of the running gateway
 	@$(BIN)/omniroute demo $(ARGS)
 
 test: $(VENV)/ready-dev ## install what is needed and run all tests
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/ready-dev ## lint, types, import order
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

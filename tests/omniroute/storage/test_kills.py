@@ -16,7 +16,7 @@ import pytest
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WORKER = Path(__file__).with_name("kill_worker.py")
-KILLS = 3
+KILLS = 2
 ROOT = Path(__file__).parents[3]
 
 
