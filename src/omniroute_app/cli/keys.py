@@ -160,7 +160,7 @@ def rotate(
         output.confirm(f"The old text of {one['name']} stops working at once. Rotate?", yes=yes)
     path = f"/api/keys/{part(one['id'])}/regenerate"
     found = asked.ask("POST", path, {"overlapSeconds": overlap_s})
-    old = f"counts for another {overlap}" if overlap_s else "does not count any more"
+    old = f"counts for another {overlap_s} seconds" if overlap_s else "does not count any more"
     hint = f"This is the new text of {one['name']}; it is not shown again. The old one {old}."
     output.show(found, lambda: output.new_secret(found["key"], hint), as_json=where.json)
 

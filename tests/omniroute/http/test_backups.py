@@ -346,3 +346,14 @@ async def test_a_change_makes_a_backup_first_but_one_an_hour(site: OpenSite) -> 
 async def test_strangers_may_not(site: OpenSite, method: str, path: str) -> None:
     async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(ELSEWHERE) as client:
         assert (await client.request(method, path)).status_code == 401
+
+
+async def test_a_restore_lets_nobody_in_who_could_not_come_in_before(site: OpenSite) -> None:
+    async with site(OMNIROUTE_API_KEY=BOSS) as opened, opened.as_peer(key=BOSS) as client:
+        made = (await client.put("/api/db-backups")).json()
+        await client.put("/api/settings/require-login", json={"password": "correct horse"})
+        restored = await client.post("/api/db-backups", json={"backupId": made["filename"]})
+        async with opened.as_peer() as anybody:
+            refused = await anybody.get("/api/combos")
+            entered = await anybody.post("/api/auth/login", json={"password": "correct horse"})
+    assert (restored.status_code, refused.status_code, entered.status_code) == (200, 401, 200)

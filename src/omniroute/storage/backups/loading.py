@@ -35,7 +35,7 @@ from omniroute.errors import Conflict, InvalidRequest
 from omniroute.storage.backups.copying import BATCH, Progress
 from omniroute.storage.backups.manifest import columns_of, opened
 from omniroute.storage.failures import translated
-from omniroute.storage.statements import insert_into
+from omniroute.storage.statements import insert_into, upsert
 from omniroute.storage.tables import AnyText, budget_windows, key_value, metadata
 
 LIVE = frozenset(
@@ -57,20 +57,22 @@ LIVE = frozenset(
 word counts only where there is none."""
 
 _VERSION = ("meta", "configurationVersion")
+_PASSWORD = ("access", "passwordHash")
 
 
 async def load_file(connection: AsyncConnection, source: Path, progress: Progress) -> None:
     """Replace every row with those of a checked file, in the transaction at hand.
 
-    Two things are not taken back: what has been spent in a budget's window, which is the larger
-    of both, and the configuration version, which grows, so that every process notices.
+    Three things are not taken back: what has been spent in a budget's window, which is the larger
+    of both; the configuration version, which grows, so that every process notices; and the
+    password, where there is one: a file from before it was set must not let everybody in.
 
     Raises:
         InvalidRequest: a value or a row in the file breaks a rule of the schema.
         StorageUnavailable: the database cannot be used.
     """
     await _stop_writers(connection)
-    version = await _version(connection)
+    version, password = await _version(connection), await _value(connection, _PASSWORD)
     kept = {name for name in LIVE if await _holds_rows(connection, metadata.tables[name])}
     kept.add(budget_windows.name)
     for table in reversed(metadata.sorted_tables):
@@ -89,6 +91,8 @@ async def load_file(connection: AsyncConnection, source: Path, progress: Progres
     except Conflict as error:
         raise InvalidRequest(str(error)) from error
     await _set_version(connection, version)
+    if password is not None:
+        await _set_value(connection, _PASSWORD, password)
     if connection.dialect.name == "postgresql":
         await _move_counters(connection)
 
@@ -170,22 +174,26 @@ def _spent_at_least(connection: AsyncConnection) -> Any:
 
 
 async def _version(connection: AsyncConnection) -> int:
-    namespace, name = _VERSION
-    stored = await connection.scalar(
-        select(key_value.c.value).where(key_value.c.namespace == namespace, key_value.c.key == name)
-    )
+    stored = await _value(connection, _VERSION)
     return stored if isinstance(stored, int) else 0
 
 
 async def _set_version(connection: AsyncConnection, at_least: int) -> None:
-    namespace, name = _VERSION
     newest = max(at_least, await _version(connection)) + 1
-    await connection.execute(
-        delete(key_value).where(key_value.c.namespace == namespace, key_value.c.key == name)
+    await _set_value(connection, _VERSION, newest)
+
+
+async def _value(connection: AsyncConnection, place: tuple[str, str]) -> Any:
+    namespace, name = place
+    return await connection.scalar(
+        select(key_value.c.value).where(key_value.c.namespace == namespace, key_value.c.key == name)
     )
-    await connection.execute(
-        insert(key_value), {"namespace": namespace, "key": name, "value": newest}
-    )
+
+
+async def _set_value(connection: AsyncConnection, place: tuple[str, str], value: Any) -> None:
+    namespace, name = place
+    row = {"namespace": namespace, "key": name, "value": value}
+    await upsert(connection, key_value, row)
 
 
 async def _move_counters(connection: AsyncConnection) -> None:
