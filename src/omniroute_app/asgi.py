@@ -63,6 +63,8 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
 
     def refusal(scope: Any) -> OmniRouteError | None:
         rules = engine.snapshot.access.ip_filter
+        if rules.is_idle:  # before anybody looks for the address of every request
+            return None
         if not refuses(rules, access.address_of(scope), engine.now_ms()) or access.is_local(scope):
             return None
         return Forbidden("This address may not use the gateway.", code="ip_blocked")

@@ -41,7 +41,7 @@ from omniroute.pipeline.keepers.live_keepers import (
 from omniroute.pipeline.keepers.proxy_log import ProxyLogKeeper, ProxyUses
 from omniroute.pipeline.metrics import Metrics
 from omniroute.pipeline.money.ledger import Ledger
-from omniroute.pipeline.payloads import PayloadLog, payload_policy
+from omniroute.pipeline.payloads import PayloadLog
 from omniroute.pipeline.planning import Patience
 from omniroute.pipeline.reuse.answers import Answers
 from omniroute.pipeline.reuse.idempotency import Idempotency
@@ -244,9 +244,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         relay.restore(await handoffs.all())
         stack.callback(relay.stop)
         metrics = Metrics()
-        payloads = PayloadLog(
-            database, lambda: payload_policy(configuration.snapshot.settings), now_ms
-        )
+        payloads = PayloadLog(database, lambda: configuration.snapshot.payload_policy, now_ms)
         await stack.enter_async_context(payloads)
         traced: list[Observer] = []
         collector = wanted(environ)

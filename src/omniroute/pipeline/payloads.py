@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 import structlog
@@ -24,11 +24,6 @@ OutT = TypeVar("OutT", bytes, list[Event])
 
 MOST_WAITING = 1_000
 """Calls whose bodies wait to be stored; more than that are not kept."""
-
-
-def payload_policy(settings: Mapping[str, Any]) -> PayloadPolicy:
-    """What the settings say."""
-    return msgspec.convert(settings["callLogPayloads"], PayloadPolicy)
 
 
 class Recording:

@@ -101,16 +101,17 @@ SHAPES: Mapping[str, type[Struct]] = {
 def shaping_of(settings: Mapping[str, Any]) -> Shaping:
     """What the settings say."""
     return Shaping(
-        system_prompt=_read(settings, "systemPrompt", SystemPrompt),
-        thinking_budget=_read(settings, "thinkingBudget", ThinkingBudget),
-        task_routing=_read(settings, "taskRouting", TaskRouting),
-        background=_read(settings, "backgroundDegradation", BackgroundDegradation),
-        emergency=_read(settings, "emergencyFallback", EmergencyFallback),
-        families=_read(settings, "modelFamilies", ModelFamilies),
+        system_prompt=said(settings, "systemPrompt", SystemPrompt),
+        thinking_budget=said(settings, "thinkingBudget", ThinkingBudget),
+        task_routing=said(settings, "taskRouting", TaskRouting),
+        background=said(settings, "backgroundDegradation", BackgroundDegradation),
+        emergency=said(settings, "emergencyFallback", EmergencyFallback),
+        families=said(settings, "modelFamilies", ModelFamilies),
     )
 
 
-def _read(settings: Mapping[str, Any], name: str, shape: type[ShapeT]) -> ShapeT:
+def said(settings: Mapping[str, Any], name: str, shape: type[ShapeT]) -> ShapeT:
+    """A setting that is an object; its defaults where what is stored is not valid."""
     try:
         return msgspec.convert(settings.get(name) or {}, shape)
     except msgspec.ValidationError:

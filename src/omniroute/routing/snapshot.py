@@ -18,8 +18,8 @@ from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
 from omniroute.routing.naming.patterns import matches
 from omniroute.routing.proxying import SILENT, Outbound, Proxying
-from omniroute.routing.settings import SETTINGS
-from omniroute.routing.shaping import Shaping, shaping_of
+from omniroute.routing.settings import SETTINGS, PayloadPolicy
+from omniroute.routing.shaping import Shaping, said, shaping_of
 from omniroute.storage.records.access import AccessRules
 from omniroute.storage.records.configuration import (
     ApiKey,
@@ -85,6 +85,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     synced_prices: SyncedPrices = SyncedPrices()
     proxying: Proxying = SILENT
     access: AccessRules = AccessRules()
+    payload_policy: PayloadPolicy = PayloadPolicy()
 
     @property
     def password_hash(self) -> str | None:
@@ -262,6 +263,7 @@ def build_snapshot(
         synced_prices=synced_prices or SyncedPrices(),
         proxying=_proxying(outbound or Outbound(), in_force, named, providers.values()),
         access=access or AccessRules(),
+        payload_policy=said(in_force, "callLogPayloads", PayloadPolicy),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

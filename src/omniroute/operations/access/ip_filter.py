@@ -83,7 +83,7 @@ async def change_ip_filter(engine: Engine, caller: Caller, change: IpFilterChang
 
 def refuses(rules: IpFilter, address: str | None, now_ms: int) -> bool:
     """Whether requests from an address are refused; a ban comes before the lists."""
-    if not rules.enabled and not rules.temp_bans:
+    if rules.is_idle:
         return False
     ban = rules.temp_bans.get(_plain(address or ""))
     if ban is not None and ban.until_ms > now_ms:

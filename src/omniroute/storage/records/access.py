@@ -24,6 +24,11 @@ class IpFilter(Struct, frozen=True, kw_only=True):
     whitelist: tuple[str, ...] = ()
     temp_bans: dict[str, Ban] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it refuses nobody at all."""
+        return not self.enabled and not self.temp_bans
+
 
 class Lockout(Struct, frozen=True, kw_only=True):
     """Failed attempts of somebody (epoch ms, oldest first), and until when they are refused."""
