@@ -11,7 +11,7 @@ import structlog
 from omniroute.engine import Engine
 from omniroute.storage.records.agents import ToolAudit
 from omniroute_mcp.scopes import ScopeCheck
-from omniroute_mcp.tools import ToolRow
+from omniroute_mcp.tools.row import ToolRow
 
 SUMMARY_CHARS = 200
 NAME_CHARS = 100

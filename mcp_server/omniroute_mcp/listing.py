@@ -8,7 +8,8 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from omniroute_mcp.schemas import empty_schema, schema_of
-from omniroute_mcp.tools import TOOLS, NoInput, ToolRow
+from omniroute_mcp.tools import TOOLS
+from omniroute_mcp.tools.row import NoInput, ToolRow
 
 PAGE = 50
 

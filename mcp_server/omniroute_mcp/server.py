@@ -21,7 +21,8 @@ from omniroute_mcp.draining import Calls
 from omniroute_mcp.errors import failed, tool_error
 from omniroute_mcp.listing import input_schema_of, tools_page
 from omniroute_mcp.scopes import ScopeCheck, granted
-from omniroute_mcp.tools import TOOLS, ToolRow
+from omniroute_mcp.tools import TOOLS
+from omniroute_mcp.tools.row import ToolRow
 
 LIST_TTL_MS = 60_000
 CALLER = "omniroute_caller"

@@ -16,7 +16,8 @@ from tests.omniroute_mcp.wire import call, enforcing, key
 from omniroute.engine import Engine
 from omniroute_mcp.audit import input_hash, summary
 from omniroute_mcp.server import Policy, ToolServer
-from omniroute_mcp.tools import TOOLS, ToolRow
+from omniroute_mcp.tools import TOOLS
+from omniroute_mcp.tools.row import ToolRow
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,16 @@
+"""The tools, as rows over operations."""
+
+from collections.abc import Mapping
+
+from omniroute_mcp.tools import combos, models, routing, system
+from omniroute_mcp.tools.row import ToolRow
+
+_ROWS = (
+    *system.TOOLS,
+    *combos.TOOLS,
+    *models.TOOLS,
+    *routing.TOOLS,
+)
+
+TOOLS: Mapping[str, ToolRow] = {row.name: row for row in sorted(_ROWS, key=lambda row: row.number)}
+"""Every tool by name, in the order of the catalogue."""
