@@ -15,8 +15,8 @@ from omniroute.operations.chats.chat import (
     routing_explanation,
     stream_events,
 )
+from omniroute.operations.progress import Report
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead
-from omniroute_mcp.reporting import Report
 
 PROGRESS_CHARS = 200
 

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from jsonschema_rs import validator_for
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from tests.support.processes import Gateway
@@ -58,39 +57,6 @@ async def test_every_transport_lists_and_calls(
             assert explained.structured_content["decision"]["providerSelected"] == "demo"
 
 
-ROUTED = "the id of a request that was really made"
-SUCCESSES: dict[str, dict[str, Any]] = {
-    "omniroute_get_health": {},
-    "omniroute_list_combos": {"includeMetrics": True},
-    "omniroute_list_models_catalog": {"provider": "demo"},
-    "omniroute_route_request": HELLO,
-    "omniroute_simulate_route": {"model": "demo/echo", "promptTokenEstimate": 100},
-    "omniroute_explain_route": {"requestId": "nobody-knows"},
-    "omniroute_replay_route": {"requestId": ROUTED},
-}
-
-
-def test_every_tool_has_an_example() -> None:
-    assert set(SUCCESSES) == set(TOOLS)
-
-
-@pytest.mark.parametrize("name", TOOLS)
-async def test_results_fit_the_declared_schema(gateway: Gateway, name: str) -> None:
-    async with Client(f"{gateway.url}/api/mcp/stream") as client:
-        tool = next(t for t in (await client.list_tools()).tools if t.name == name)
-        arguments = SUCCESSES[name]
-        if arguments.get("requestId") == ROUTED:
-            routed = await client.call_tool("omniroute_route_request", HELLO)
-            arguments = {"requestId": routed.structured_content["routing"]["requestId"]}
-        result = await client.call_tool(name, arguments)
-    assert not result.is_error
-    assert tool.output_schema is not None
-    validator_for(tool.input_schema).validate(arguments)
-    validator_for(tool.output_schema).validate(result.structured_content)
-    assert tool.annotations is not None
-    assert tool.annotations.read_only_hint is (name != "omniroute_route_request")
-
-
 FAILURES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a missing field": (
         "omniroute_simulate_route",
@@ -120,7 +86,7 @@ FAILURES: dict[str, tuple[str, dict[str, Any], str]] = {
     "an unknown combo": (
         "omniroute_simulate_route",
         {"model": "x", "promptTokenEstimate": 1, "combo": "nobody"},
-        "Error: There is no combo 'nobody'.",
+        "Error: There is no combo 'nobody'. None is configured yet.",
     ),
     "an unknown provider": (
         "omniroute_list_models_catalog",

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
-from omniroute_mcp.reporting import Report
+from omniroute.operations.progress import Report
 
 Run: TypeAlias = Callable[[Engine, Caller, Any, Report], Awaitable[Struct]]
 

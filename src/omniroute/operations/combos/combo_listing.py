@@ -4,6 +4,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
+from omniroute.routing.combo_config import StrategyName
+from omniroute.routing.snapshot import Snapshot
 from omniroute.storage.records.configuration import ComboStep, Step
 
 
@@ -29,20 +31,20 @@ class ComboMetrics(Struct, frozen=True, rename="camel"):
     """Measured over the last 24 hours. `success_rate` is 0-1, cost is USD."""
 
     request_count: int
-    success_rate: float | None
-    avg_latency_ms: float | None
+    success_rate: float
+    avg_latency_ms: float
     total_cost: float
 
 
 class ListedCombo(Struct, frozen=True, kw_only=True):
-    """One combo with its steps in order."""
+    """One combo with its steps in order; `metrics` are null where nobody has asked it."""
 
     id: str
     name: str
     models: tuple[ListedStep, ...]
-    strategy: str
+    strategy: StrategyName
     enabled: bool
-    metrics: ComboMetrics | UnsetType = UNSET
+    metrics: ComboMetrics | UnsetType | None = UNSET
 
 
 class CombosList(Struct, frozen=True):
@@ -58,8 +60,9 @@ async def list_combos(engine: Engine, caller: Caller, query: CombosQuery) -> Com
     """The configured combos, optionally with what was measured about them."""
     combos = sorted(engine.snapshot.combos.values(), key=lambda row: row.sort_order)
     listed: list[ListedCombo] = []
+    await engine.journal.flush()
     for combo in combos:
-        metrics: ComboMetrics | UnsetType = UNSET
+        metrics: ComboMetrics | UnsetType | None = UNSET
         if query.include_metrics:
             metrics = await _metrics(engine, combo.name)
         listed.append(
@@ -67,9 +70,10 @@ async def list_combos(engine: Engine, caller: Caller, query: CombosQuery) -> Com
                 id=combo.id,
                 name=combo.name,
                 models=tuple(
-                    _listed_step(step, place) for place, step in enumerate(combo.steps, start=1)
+                    _listed_step(engine.snapshot, step, place)
+                    for place, step in enumerate(combo.steps, start=1)
                 ),
-                strategy=combo.strategy,
+                strategy=combo.strategy,  # type: ignore[arg-type]
                 enabled=combo.is_active,
                 metrics=metrics,
             )
@@ -77,20 +81,23 @@ async def list_combos(engine: Engine, caller: Caller, query: CombosQuery) -> Com
     return CombosList(tuple(listed))
 
 
-def _listed_step(step: Step, place: int) -> ListedStep:
+def _listed_step(snapshot: Snapshot, step: Step, place: int) -> ListedStep:
     if isinstance(step, ComboStep):
         return ListedStep("combo", step.combo_name, place)
-    return ListedStep(step.provider_id or "unknown", step.model, place)
+    prefix = step.model.partition("/")[0]
+    provider = step.provider_id or snapshot.provider_named(prefix)
+    return ListedStep(provider or "unknown", step.model, place)
 
 
-async def _metrics(engine: Engine, combo: str) -> ComboMetrics:
-    await engine.journal.flush()
+async def _metrics(engine: Engine, combo: str) -> ComboMetrics | None:
     async with engine.database.reading() as work:
         sums = await work.usage.totals(engine.now_ms() - DAY_MS, combo=combo)
     tried = sums.requests
+    if not tried:
+        return None
     return ComboMetrics(
         request_count=tried,
-        success_rate=(tried - sums.failures) / tried if tried else None,
-        avg_latency_ms=sums.latency_ms / tried if tried else None,
+        success_rate=(tried - sums.failures) / tried,
+        avg_latency_ms=sums.latency_ms / tried,
         total_cost=sums.cost_micro_usd / 1e6,
     )

@@ -12,6 +12,7 @@ from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import NotFound
 from omniroute.routing.trace import AttemptTrace, RouteTrace
+from omniroute.storage.records.usage import TraceRow
 
 WINDOW_MS = 7 * 86_400_000
 MOST_REQUESTS = 1_000
@@ -111,15 +112,20 @@ async def _metrics(engine: Engine, names: Sequence[str]) -> dict[str, ComboMetri
     await engine.journal.flush()
     found: dict[str, ComboMetricsView] = {}
     for name in names:
-        async with engine.database.reading() as work:
-            marks = await work.settings.namespace(MARKS)
-            since = max(engine.now_ms() - WINDOW_MS, int(marks.get(name, 0)))
-            rows = await work.traces.of_combo(name, since, MOST_REQUESTS)
+        rows = await newest_decisions(engine, name)
         if rows:
             strategy = engine.snapshot.combos[name].strategy
             texts = [row.data for row in rows]
             found[name] = await asyncio.to_thread(_summed, texts, strategy)
     return found
+
+
+async def newest_decisions(engine: Engine, combo: str) -> tuple[TraceRow, ...]:
+    """The stored decisions that a combo's metrics are made of, oldest first."""
+    async with engine.database.reading() as work:
+        marks = await work.settings.namespace(MARKS)
+        since = max(engine.now_ms() - WINDOW_MS, int(marks.get(combo, 0)))
+        return await work.traces.of_combo(combo, since, MOST_REQUESTS)
 
 
 async def reset_combo_metrics(engine: Engine, caller: Caller, combo: str | None) -> str:

@@ -6,7 +6,8 @@ from omniroute.caller import Caller
 from omniroute.catalog.prices import Price
 from omniroute.chat import ChatRequest, Usage
 from omniroute.engine import Engine
-from omniroute.errors import InvalidRequest, NotFound
+from omniroute.errors import InvalidRequest
+from omniroute.operations.combos.combo_named import combo_named
 from omniroute.pipeline.exchange import ChatCall
 from omniroute.pipeline.money.estimate import DEFAULT_OUTPUT_TOKENS
 from omniroute.routing.plan import Plan
@@ -103,7 +104,7 @@ async def simulate_route(engine: Engine, caller: Caller, query: SimulateQuery) -
     """
     model = query.model
     if query.combo is not None:
-        model = _combo_name(engine, query.combo)
+        model = combo_named(engine.snapshot, query.combo, "combo").name
     if not 0 <= query.prompt_token_estimate <= MAX_PROMPT_TOKENS:
         raise InvalidRequest(
             f"'promptTokenEstimate' must be 0 to {MAX_PROMPT_TOKENS}.", param="promptTokenEstimate"
@@ -116,13 +117,6 @@ async def simulate_route(engine: Engine, caller: Caller, query: SimulateQuery) -
     if not made.candidates:
         raise refusal(made, snapshot)
     return _simulation(engine, made, prompt)
-
-
-def _combo_name(engine: Engine, combo: str) -> str:
-    for stored in engine.snapshot.combos.values():
-        if combo in (stored.name, stored.id):
-            return stored.name
-    raise NotFound(f"There is no combo '{combo}'.", param="combo")
 
 
 def _simulation(engine: Engine, made: Plan, prompt_tokens: int) -> Simulation:

@@ -1,4 +1,4 @@
-"""How a running tool tells its caller how far it is."""
+"""How a long operation tells its caller how far it is."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias

@@ -1,0 +1,84 @@
+"""Every tool of the table, called once so that it works and once so that it fails."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema_rs import validator_for
+from mcp import Client
+from mcp_types import CallToolResult, TextContent
+from tests.omniroute_mcp.tools import combos, models, routing, system
+from tests.omniroute_mcp.tools.example import Example, populate
+
+from omniroute.engine import Engine
+from omniroute_app.settings import load_settings
+from omniroute_app.wiring import open_engine
+from omniroute_mcp.listing import tools_page
+from omniroute_mcp.server import Policy, ToolServer
+from omniroute_mcp.tools import TOOLS
+
+pytestmark = pytest.mark.anyio
+
+SUBJECTS = (system, combos, models, routing)
+EXAMPLES: Mapping[str, Example] = {
+    name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
+}
+LISTED = {tool.name: tool for tool in tools_page(None).tools}
+
+
+def test_every_tool_has_an_example() -> None:
+    assert set(EXAMPLES) == set(TOOLS)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_annotations_say_what_a_tool_does(name: str) -> None:
+    said, letters = LISTED[name].annotations, EXAMPLES[name].annotations.split()
+    assert said is not None
+    assert (said.read_only_hint, said.destructive_hint) == ("R" in letters, "D" in letters)
+    assert (said.idempotent_hint, said.open_world_hint) == ("I" in letters, "O" in letters)
+
+
+@asynccontextmanager
+async def connected(data_dir: Path, policy: Policy) -> AsyncGenerator[tuple[Engine, Client]]:
+    """An engine with the world of the examples, and a client of its tools."""
+    settings = load_settings({}, data_dir=data_dir, discover=False)
+    async with open_engine(settings, {}) as engine:
+        await populate(engine)
+        async with Client(ToolServer(engine, policy, over_stdio=True).build()) as client:
+            yield engine, client
+
+
+def told(result: CallToolResult) -> str:
+    """The text of a result."""
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+@pytest.mark.parametrize("name", TOOLS)
+async def test_a_tool_that_works_gives_what_it_declares(tmp_path: Path, name: str) -> None:
+    tool, example = LISTED[name], EXAMPLES[name]
+    async with connected(tmp_path, Policy()) as (engine, client):
+        arguments = {**example.works, **await example.before(engine)}
+        result = await client.call_tool(name, arguments)
+    assert not result.is_error, told(result)
+    assert tool.output_schema is not None
+    validator_for(tool.input_schema).validate(arguments)
+    validator_for(tool.output_schema).validate(result.structured_content)
+    output: dict[str, Any] = result.structured_content
+    assert {field: output[field] for field in example.gives} == example.gives
+
+
+@pytest.mark.parametrize("name", TOOLS)
+async def test_a_tool_that_fails_says_what_to_do(tmp_path: Path, name: str) -> None:
+    example = EXAMPLES[name]
+    arguments, text = example.fails, example.text
+    if arguments is None:  # all that can be missing is the permission
+        scopes = ", ".join(sorted(TOOLS[name].scopes))
+        arguments = {}
+        text = f"Error: {name} needs scopes {scopes} (caller anonymous, from none)"
+    async with connected(tmp_path, Policy(enforce=example.fails is None)) as (engine, client):
+        result = await client.call_tool(name, {**arguments, **await example.before(engine)})
+    assert (result.is_error, told(result)) == (True, text)
