@@ -24,7 +24,7 @@ class Options(Struct, frozen=True):
     model: str = "auto"
     combo: str | None = None
     budget: float | None = None
-    role: str | None = None
+    role: chat.Role | None = None
 
 
 async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
@@ -37,6 +37,7 @@ async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
         request=asked,
         max_cost_micro_usd=chat.budget_micro_usd(options.budget),
         session=session_id_of(request.caller, asked, {}),
+        task=options.role,
     )
     answer = await chat.stream_events(engine, call)
     reply = await _read(answer, emit)

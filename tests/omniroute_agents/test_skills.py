@@ -10,7 +10,8 @@ from omniroute.engine import Engine
 from omniroute.errors import BudgetExceeded, OmniRouteError, UnknownModel, ValidationFailed
 from omniroute.operations.accounts.connections import ConnectionInput, create_connection
 from omniroute.operations.combos.combos import ComboInput, create_combo
-from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown
+from omniroute.operations.routing.routes import ExplainQuery, explain_route
+from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown, Lockout
 from omniroute.skills.skill import Skill, SkillReply, SkillRequest
 from omniroute_agents import SKILLS
 
@@ -62,6 +63,16 @@ async def test_smart_routing_asks_auto_when_nobody_says_what(engine: Engine) -> 
     assert (reply.text, reply.metadata["provider"]) == ("one two three", "demo")
 
 
+async def test_smart_routing_goes_by_the_role(engine: Engine) -> None:
+    reply, _ = await ask(engine, SKILLS["smart-routing"], request(model="demo/echo", role="review"))
+    found = await explain_route(
+        engine, OPERATOR, ExplainQuery(request_id=reply.metadata["request_id"])
+    )
+    assert found.trace is not None
+    assert found.trace.plan is not None
+    assert found.trace.plan.survey.facts.asked.task == "review"
+
+
 async def test_smart_routing_tells_of_fallbacks(engine: Engine) -> None:
     combo = ComboInput(name="both", models=["demo/flaky-500", "demo/echo"])
     await create_combo(engine, OPERATOR, combo)
@@ -75,6 +86,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[OmniRouteError]]] = {
     "a budget of nothing": ({"budget": 0}, ValidationFailed),
     "a budget beyond all bounds": ({"budget": 1e308}, ValidationFailed),
     "a budget that is no number": ({"budget": "much"}, ValidationFailed),
+    "a role nobody has": ({"role": "dancing"}, ValidationFailed),
     "a model that is no text": ({"model": 5}, ValidationFailed),
     "a scripted failure": ({"model": "demo/flaky-500"}, OmniRouteError),
     "a stream that is cut": ({"model": "demo/cut-after-2"}, OmniRouteError),
@@ -117,6 +129,8 @@ async def test_health_report_of_a_sound_gateway(engine: Engine) -> None:
         [],
         0,
     )
+    assert shown["activeRateLimits"] == []
+    assert (shown["telemetry"]["count"], shown["telemetry"]["providers"]) == (0, {})
     assert shown["providerSummary"] == {"total": 1, "healthy": 1, "degradedCount": 0}
 
 
@@ -128,10 +142,17 @@ async def test_health_report_names_what_is_failing(engine: Engine) -> None:
             until_ms=now_ms + 60_000, level=1, reason="rate_limited", message="", status=429
         )
     }
+    engine.health._lockouts = {
+        ("openai", "a", "gpt-4o"): Lockout(
+            until_ms=now_ms + 60_000, failures=1, reason="model_capacity"
+        )
+    }
     reply, _ = await ask(engine, SKILLS["health-report"], request())
     assert "The gateway is degraded" in reply.text
     assert "openai is OPEN after 12 failures, next try in " in reply.text
+    assert "1 models are left alone for now." in reply.text
     assert reply.text.endswith("1 accounts are cooling down.")
+    assert (reply.metadata["status"], reply.metadata["lockoutCount"]) == ("degraded", 1)
     (row,) = reply.metadata["degradedProviders"]
     assert (row["provider"], row["state"], row["failures"]) == ("openai", "OPEN", 12)
     assert 0 < row["retryAfterMs"] <= BREAKER_RESET_MS

@@ -29,8 +29,9 @@ class ChatCall:
     the request came in, and `cache` what the response cache had to say to it. `deadline_ms` (epoch
     ms) is when its caller stops waiting for a whole reply, or for a stream to begin. `session` is
     the conversation it belongs to, `changes` what the gateway has changed in the request,
-    `routed_model` where a rule sends it instead. `watch` runs since its door got it, where the
-    door looked at the time.
+    `routed_model` where a rule sends it instead. `task` is the kind of work its caller says it is,
+    a row of the fitness table. `watch` runs since its door got it, where the door looked at the
+    time.
     """
 
     request_id: str
@@ -48,6 +49,7 @@ class ChatCall:
     session: str | None = None
     changes: tuple[Change, ...] = ()
     routed_model: str | None = None
+    task: str | None = None
     watch: Stopwatch | None = field(default=None, compare=False)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from omniroute.chat import ChatRequest, Text
 from omniroute.pipeline.exchange import ChatCall
-from omniroute.routing.targets import RouteFacts
+from omniroute.routing.targets import Asked, RouteFacts
 
 Affinity: TypeAlias = Literal["off", "explicit", "always"]
 
@@ -37,6 +37,7 @@ def facts_of(call: ChatCall, affinity: Affinity, *, conversations: bool = False)
         conversation=session_of(call, "always") if conversations else None,
         tags=_tags(metadata.get("tags")),
         all_tags=(metadata.get("tag_match_mode") or metadata.get("tagMatchMode")) == "all",
+        asked=Asked(task=call.task),
     )
 
 

@@ -1,6 +1,6 @@
 """Asking a model: the one operation behind every chat door."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -84,6 +84,10 @@ class PlainMessage(Struct, frozen=True):
     content: str
 
 
+Role: TypeAlias = Literal["coding", "review", "planning", "analysis"]
+"""What kind of work a request is: the row of the fitness table models are judged by."""
+
+
 class RouteRequest(Struct, frozen=True, kw_only=True):
     """A chat request as an agent states it.
 
@@ -100,7 +104,7 @@ class RouteRequest(Struct, frozen=True, kw_only=True):
     messages: tuple[PlainMessage, ...]
     combo: str | None = None
     budget: float | None = None
-    role: Literal["coding", "review", "planning", "analysis"] | None = None
+    role: Role | None = None
     stream: bool = False
 
 
@@ -123,6 +127,7 @@ def chat_call(engine: Engine, caller: Caller, query: RouteRequest) -> ChatCall:
         request=request,
         max_cost_micro_usd=budget_micro_usd(query.budget),
         session=session_id_of(caller, request, {}),
+        task=query.role,
     )
 
 

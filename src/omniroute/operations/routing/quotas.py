@@ -55,7 +55,7 @@ class QuotaLine(Struct, frozen=True, kw_only=True, rename="camel"):
     """The fullest window of one account; `quota_used` and `quota_total` in the provider's unit.
 
     `quota_used` is 0 and `quota_total` None where the provider counts in percent only. `problem`
-    is why the latest question was not answered.
+    is why the latest question was not answered, `unlimited` says that no window has an end.
     """
 
     name: str
@@ -69,6 +69,7 @@ class QuotaLine(Struct, frozen=True, kw_only=True, rename="camel"):
     window: str | UnsetType = UNSET
     balances: tuple[LiveBalance, ...] | UnsetType = UNSET
     problem: str | UnsetType = UNSET
+    unlimited: bool | UnsetType = UNSET
 
 
 class QuotaFilters(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -198,7 +199,13 @@ def _line(engine: Engine, account: Connection) -> QuotaLine | None:
         window=name or UNSET,
         balances=_balances(report.balances) or UNSET if report is not None else UNSET,
         problem=standing.problem or UNSET,
+        unlimited=_is_unlimited(report) or UNSET,
     )
+
+
+def _is_unlimited(report: QuotaReport | None) -> bool:
+    windows = () if report is None else report.windows.values()
+    return bool(windows) and all(row.unlimited for row in windows)
 
 
 def _token_status(engine: Engine, account: Connection) -> str:

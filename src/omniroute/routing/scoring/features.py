@@ -127,6 +127,6 @@ class Features:
             tools=len(request.tools),
             images=any(isinstance(part, Image) for row in request.messages for part in row.parts),
             intent=intent,
-            task=TASKS.get(intent, "default") if intent is not None else "default",
+            task=self.asked.task or TASKS.get(intent or "medium", "default"),
             specificity=specificity(request, tokens),
         )
