@@ -111,7 +111,7 @@ async def test_the_catalogue_view_lists_the_rows(tmp_path: Path) -> None:
         "scopes": ["read:health"],
         "phase": 1,
         "auditLevel": "basic",
-        "sourceEndpoints": ["/api/monitoring/health"],
+        "sourceEndpoints": ["/api/monitoring/health", "/api/resilience", "/api/rate-limits"],
     }
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from omniroute_mcp.tools import combos, models, routing, system
+from omniroute_mcp.tools import combos, models, quotas, routing, system
 from omniroute_mcp.tools.row import ToolRow
 
 _ROWS = (
     *system.TOOLS,
     *combos.TOOLS,
     *models.TOOLS,
+    *quotas.TOOLS,
     *routing.TOOLS,
 )
 

@@ -78,9 +78,13 @@ class UsageRepository:
         )
         return {row["provider"]: _totals(row) for row in rows.mappings()}
 
-    async def recent(self, since_ms: int, limit: int) -> tuple[UsageRow, ...]:
-        """The newest attempts since a time (inclusive), oldest first."""
+    async def recent(
+        self, since_ms: int, limit: int, provider: str | None = None
+    ) -> tuple[UsageRow, ...]:
+        """The newest attempts since a time (inclusive), of one provider if given, oldest first."""
         newest = select(table).where(table.c.timestamp >= since_ms)
+        if provider is not None:
+            newest = newest.where(table.c.provider == provider)
         newest = newest.order_by(table.c.timestamp.desc(), table.c.id.desc()).limit(limit)
         rows = (await self._connection.execute(newest)).mappings().all()
         return tuple(

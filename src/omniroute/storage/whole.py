@@ -1,6 +1,7 @@
 """The database as a whole: its size, and all of its rows at once."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +37,22 @@ class WholeDatabase:
 
     async def problems(self) -> list[str]:
         """What is wrong inside, in sentences; reads everything there is on SQLite."""
+        return [*await self.damage(), *told(await self.orphans())]
+
+    async def damage(self) -> list[str]:
+        """What is wrong with the pages and indexes of a SQLite file, in sentences."""
         if self._connection.dialect.name == "postgresql":
             return []  # the server checks its own pages
         found = await self._connection.exec_driver_sql("PRAGMA integrity_check(10)")
-        problems = [f"SQLite says: {row[0]}." for row in found if row[0] != "ok"]
+        return [f"SQLite says: {row[0]}." for row in found if row[0] != "ok"]
+
+    async def orphans(self) -> dict[tuple[str, str], int]:
+        """How many rows of a table point to rows of another that do not exist."""
+        if self._connection.dialect.name == "postgresql":
+            return {}  # the server lets nobody write such rows
         checked = await self._connection.exec_driver_sql("PRAGMA foreign_key_check")
         dangling: list[Any] = list(checked)
-        counts = Counter((row[0], row[2]) for row in dangling)
-        problems += [
-            f"{count} rows of {table} point to {parent} that do not exist."
-            for (table, parent), count in sorted(counts.items())
-        ]
-        return problems
+        return dict(sorted(Counter((row[0], row[2]) for row in dangling).items()))
 
     async def delete_orphans(self) -> int:
         """Remove rows that point to rows that do not exist; how many."""
@@ -99,3 +104,11 @@ class WholeDatabase:
 
     async def _pragma(self, name: str) -> int:
         return int((await self._connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+
+
+def told(orphans: Mapping[tuple[str, str], int]) -> list[str]:
+    """A sentence for each kind of row that points to nothing."""
+    return [
+        f"{count} rows of {table} point to {parent} that do not exist."
+        for (table, parent), count in orphans.items()
+    ]

@@ -15,6 +15,7 @@ from omniroute.storage.migrate import HEAD
 from omniroute.storage.secrets import Secrets
 from omniroute.storage.usage_rollups import HOUR_MS
 from omniroute.storage.vault import SqlVault
+from omniroute.storage.whole import told
 from omniroute_app.desks.database import opened, sqlite_file
 from omniroute_app.doctor.finding import (
     REPAIR,
@@ -79,9 +80,7 @@ async def database(patient: Patient) -> AsyncGenerator[Finding]:
 async def _inside(patient: Patient, store: Database) -> AsyncGenerator[Finding]:
     """Pages, indexes, and rows that point to nothing."""
     async with store.reading() as work:
-        problems = await work.whole.problems()
-    orphans = [one for one in problems if "point to" in one]
-    damage = [one for one in problems if "point to" not in one]
+        damage, orphans = await work.whole.damage(), await work.whole.orphans()
     if damage:
         yield broken("integrity", " ".join(damage), _RESTORE)
         return
@@ -90,7 +89,7 @@ async def _inside(patient: Patient, store: Database) -> AsyncGenerator[Finding]:
             gone = await work.whole.delete_orphans()
         yield repaired("integrity", f"{gone} rows pointed to nothing and are removed.")
     elif orphans:
-        yield broken("integrity", " ".join(orphans), f"Run: {REPAIR}")
+        yield broken("integrity", " ".join(told(orphans)), f"Run: {REPAIR}")
     else:
         yield fine("integrity", "The database is sound inside.")
 

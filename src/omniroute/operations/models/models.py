@@ -8,9 +8,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.caller import Caller
 from omniroute.catalog.models import known_models
-from omniroute.catalog.names import did_you_mean
 from omniroute.engine import Engine
-from omniroute.errors import InvalidRequest, NotFound
+from omniroute.errors import NotFound
+from omniroute.operations.models.provider_named import provider_named
 from omniroute.routing.naming.permission import model_allowed
 from omniroute.routing.naming.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
@@ -63,10 +63,7 @@ async def list_provider_models(engine: Engine, caller: Caller, named: str) -> li
         InvalidRequest: there is no such provider.
     """
     snapshot = engine.snapshot
-    provider_id = snapshot.provider_named(named)
-    if provider_id is None:
-        hint = did_you_mean(named, snapshot.prefixes)
-        raise InvalidRequest(f"There is no provider '{named}'.{hint}", code="invalid_provider")
+    provider_id = provider_named(snapshot, named, code="invalid_provider")
     prefix = f"{snapshot.providers[provider_id].alias or provider_id}/"
     return [
         msgspec.structs.replace(entry, id=entry.root)
@@ -173,12 +170,7 @@ async def list_models_catalog(engine: Engine, caller: Caller, query: ModelsQuery
     snapshot = engine.snapshot
     wanted: str | None = None
     if query.provider is not None:
-        wanted = snapshot.provider_named(query.provider)
-        if wanted is None:
-            hint = did_you_mean(query.provider, snapshot.prefixes)
-            raise InvalidRequest(
-                f"There is no provider '{query.provider}'.{hint}", param="provider"
-            )
+        wanted = provider_named(snapshot, query.provider, param="provider")
     if query.capability not in (None, "chat"):
         return ModelsCatalog(models=())
     view = engine.health.view()

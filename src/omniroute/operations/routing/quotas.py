@@ -1,14 +1,22 @@
 """What is left of accounts' quotas: asked of one provider, known of all."""
 
-from msgspec import UNSET, Struct, UnsetType
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omniroute.caller import Caller
+from omniroute.catalog.names import did_you_mean
 from omniroute.catalog.quota_report import Balance, QuotaReport, QuotaWindow
 from omniroute.clock import iso
 from omniroute.engine import Engine
+from omniroute.errors import NotFound
+from omniroute.operations.models.provider_named import provider_named
+from omniroute.pipeline.accounts.logins import has_ended
 from omniroute.routing.quotas.remaining import PREFLIGHT_MS
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records.configuration import Connection
+
+TokenStatus: TypeAlias = Literal["valid", "expiring", "expired", "refreshing"]
 
 
 class LiveWindow(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -61,11 +69,11 @@ class QuotaLine(Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     provider: str
     connection_id: str
-    quota_used: float
+    quota_used: Annotated[float, Meta(ge=0)]
     quota_total: float | None
-    percent_remaining: float
+    percent_remaining: Annotated[float, Meta(ge=0, le=100)]
     reset_at: str | None
-    token_status: str
+    token_status: TokenStatus
     window: str | UnsetType = UNSET
     balances: tuple[LiveBalance, ...] | UnsetType = UNSET
     problem: str | UnsetType = UNSET
@@ -143,6 +151,34 @@ async def quota_overview(engine: Engine, caller: Caller, query: QuotaQuery) -> Q
     )
 
 
+async def check_quota(engine: Engine, caller: Caller, query: QuotaQuery) -> QuotaOverview:
+    """The same for somebody who wants to know when there is no such account or provider.
+
+    Raises:
+        NotFound: there is no such account.
+        InvalidRequest: there is no such provider.
+    """
+    snapshot = engine.snapshot
+    if query.connection_id is not None:
+        if query.connection_id not in snapshot.connections:
+            hint = did_you_mean(query.connection_id, snapshot.connections)
+            raise NotFound(
+                f"There is no account with the id '{query.connection_id}'.{hint} Leave it out to "
+                "see all.",
+                param="connectionId",
+            )
+    elif query.provider is not None:
+        provider_named(snapshot, query.provider, param="provider")
+    return await quota_overview(engine, caller, query)
+
+
+def known_quotas(engine: Engine, provider: str) -> list[QuotaLine]:
+    """What is known already of the accounts of a provider, least left first."""
+    rows = _wanted(engine, QuotaQuery(provider=provider))
+    lines = [line for row in rows if (line := _line(engine, row)) is not None]
+    return sorted(lines, key=lambda line: line.percent_remaining)
+
+
 async def quota_windows(engine: Engine, caller: Caller) -> QuotaWindows:
     """The windows providers have reported, and the cut-offs that hold by default."""
     seen: dict[str, set[str]] = {}
@@ -208,9 +244,16 @@ def _is_unlimited(report: QuotaReport | None) -> bool:
     return bool(windows) and all(row.unlimited for row in windows)
 
 
-def _token_status(engine: Engine, account: Connection) -> str:
+def _token_status(engine: Engine, account: Connection) -> TokenStatus:
     cooldown = engine.health.view().cooldowns.get(account.id)
-    return "expired" if cooldown is not None and cooldown.terminal == "expired" else "valid"
+    refused = cooldown is not None and cooldown.terminal == "expired"
+    if refused or account.test_status == "expired":
+        return "expired"
+    if account.auth_type != "oauth" or not engine.logins.is_due(account, engine.now_ms()):
+        return "valid"
+    if account.refresh_token is not None:
+        return "expiring"  # and renewed with the next request
+    return "expired" if has_ended(account, engine.now_ms()) else "expiring"
 
 
 def shown_report(report: QuotaReport) -> LiveQuota:

@@ -3,6 +3,7 @@
 import resource
 import sys
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from omniroute.catalog.providers import PROVIDERS
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import StorageUnavailable
+from omniroute.operations.routing.provider_rates import RateLimitLine, provider_rates
 from omniroute.operations.routing.quota_monitor import MonitorSummary, monitor_summary
 from omniroute.operations.routing.resilience import LockLine, locked_models
 from omniroute.operations.routing.sessions import SessionSummary, session_summary
@@ -27,25 +29,24 @@ class BreakerLine(Struct, frozen=True, rename="camel"):
     """The breaker of one provider. `last_failure` is ISO-8601."""
 
     provider: str
-    state: str
+    state: Literal["CLOSED", "OPEN", "HALF_OPEN"]
     failure_count: int
     last_failure: str | None
     retry_after_ms: int = 0
 
 
-class RateLimitLine(Struct, frozen=True, rename="camel"):
-    """A limit a provider is known to have."""
+class CacheLine(Struct, frozen=True, rename="camel"):
+    """Look-ups in the response cache since the start. `hit_rate` is 0-1."""
 
-    provider: str
-    rpm: int
-    current_usage: int
-    is_limited: bool
+    hits: int
+    misses: int
+    hit_rate: float
 
 
 class Cryptography(Struct, frozen=True, rename="camel"):
     """State of the encryption of credentials at rest."""
 
-    status: str
+    status: Literal["healthy", "missing_or_invalid"]
     provider: str = "aes-256-gcm"
 
 
@@ -102,6 +103,7 @@ class GatewayHealth(Struct, frozen=True, rename="camel"):
     circuit_breakers: tuple[BreakerLine, ...]
     cooldowns: tuple[CooldownLine, ...]
     rate_limits: tuple[RateLimitLine, ...]
+    cache_stats: CacheLine
     provider_summary: ProviderSummary
     active_connections: int
     sessions: SessionSummary
@@ -151,7 +153,8 @@ async def get_health(engine: Engine, caller: Caller) -> GatewayHealth:
             for connection, row in sorted(view.cooldowns.items())
             if row.terminal or row.until_ms > now_ms
         ),
-        rate_limits=(),
+        rate_limits=provider_rates(engine),
+        cache_stats=_cache(engine),
         provider_summary=ProviderSummary(
             catalog_count=len(PROVIDERS),
             configured_count=len(configured),
@@ -185,6 +188,12 @@ async def _storage_state(engine: Engine) -> str:
     except StorageUnavailable:
         return "unavailable"
     return "healthy"
+
+
+def _cache(engine: Engine) -> CacheLine:
+    cache = engine.chat.answers.cache
+    looked = cache.hits + cache.misses
+    return CacheLine(cache.hits, cache.misses, cache.hits / looked if looked else 0)
 
 
 def _memory() -> MemoryUsage:
