@@ -110,6 +110,12 @@ def configure_logs(level: str, form: str, file: LogFile | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(level.upper())
+    for name in _TELL_EVERYTHING:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+_TELL_EVERYTHING = ("aiosqlite",)
+"""Libraries that log every value at `debug`: what people and models have said among them."""
 
 
 class _PrivateFiles(RotatingFileHandler):

@@ -77,3 +77,11 @@ def test_the_data_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
     assert settings.data_dir.stat().st_mode & 0o077 == 0
     off = load_settings({"APP_LOG_TO_FILE": "false"}, data_dir=tmp_path / "other")
     assert file_of(off) is None
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_values_of_statements_are_in_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    configure_logs("debug", "text", LogFile(path=path, max_bytes=2_000, max_files=2))
+    logging.getLogger("aiosqlite").debug("executing %s", "what somebody has said")
+    assert path.read_text() == ""

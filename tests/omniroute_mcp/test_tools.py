@@ -9,7 +9,7 @@ import pytest
 from jsonschema_rs import validator_for
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
-from tests.omniroute_mcp.tools import combos, models, quotas, routing, system
+from tests.omniroute_mcp.tools import combos, memory, models, quotas, routing, system
 from tests.omniroute_mcp.tools.example import Example, populate
 
 from omniroute.engine import Engine
@@ -21,7 +21,7 @@ from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SUBJECTS = (system, combos, models, quotas, routing)
+SUBJECTS = (system, combos, models, quotas, routing, memory)
 EXAMPLES: Mapping[str, Example] = {
     name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from omniroute_mcp.tools import combos, models, quotas, routing, system
+from omniroute_mcp.tools import combos, memory, models, quotas, routing, system
 from omniroute_mcp.tools.row import ToolRow
 
 _ROWS = (
@@ -11,6 +11,7 @@ _ROWS = (
     *models.TOOLS,
     *quotas.TOOLS,
     *routing.TOOLS,
+    *memory.TOOLS,
 )
 
 TOOLS: Mapping[str, ToolRow] = {row.name: row for row in sorted(_ROWS, key=lambda row: row.number)}

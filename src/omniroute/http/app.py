@@ -49,6 +49,7 @@ from omniroute.http.management.encryption_routes import ENCRYPTION
 from omniroute.http.management.env_routes import ENV
 from omniroute.http.management.health_routes import HEALTH
 from omniroute.http.management.key_routes import KEYS
+from omniroute.http.management.memory_routes import MEMORY
 from omniroute.http.management.metrics_routes import METRICS
 from omniroute.http.management.model_names_routes import MODEL_NAMES
 from omniroute.http.management.node_routes import NODES
@@ -204,6 +205,7 @@ _ROUTES = [
     *USAGE,
     *ANALYTICS,
     *SESSIONS,
+    *MEMORY,
     *STORAGE,
     *ENCRYPTION,
     *SYSTEM,

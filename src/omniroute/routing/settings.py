@@ -145,6 +145,20 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     "idempotencyWindowMs": _number(
         5_000, 1, 3_600_000, "How long an idempotency key gets the same answer."
     ),
+    # What agents may know and do here
+    "memoryEnabled": _switch("Whether agents can store and find memories.", on=True),
+    "memoryMaxTokens": _number(
+        2_000, 0, 16_000, "Tokens of memories a request is given, where it gets any; 0 is none."
+    ),
+    "memoryRetentionDays": _number(
+        30, 1, 365, "Days after which a memory that was not stored again is not found any more."
+    ),
+    "memoryStrategy": SettingRow(
+        "hybrid",
+        Literal["recent", "semantic", "hybrid"],
+        "Where memories are looked for: among the newest, in the full-text index, or in both.",
+    ),
+    "skillsEnabled": _switch("Whether tool skills can be executed."),
     # What is written down
     "callLogPayloads": SettingRow(
         {}, PayloadPolicy, "Keep what requests and answers said: `off`, `errors` or `all`."

@@ -25,6 +25,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.handoffs import HandoffRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
+from omniroute.storage.memories import MemoryRepository
 from omniroute.storage.migrate import state, upgrade
 from omniroute.storage.model_names import ModelNameRepository
 from omniroute.storage.nodes import NodeRepository
@@ -105,6 +106,7 @@ class Work:
         self.oauth_states = OAuthStateRepository(connection, sealer)
         self.sync_tokens = SyncTokenRepository(connection)
         self.refresh_leases = RefreshLeaseRepository(connection)
+        self.memories = MemoryRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

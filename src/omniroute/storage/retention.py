@@ -18,6 +18,7 @@ from omniroute.storage.tables import (
     context_handoffs,
     key_value,
     mcp_tool_audit,
+    memories,
     proxy_logs,
     quota_snapshots,
     response_cache,
@@ -127,6 +128,13 @@ RULES: Mapping[str, Rule] = {
             told="Requests through outbound proxies.",
         ),
         Rule(
+            name="memoryEntries",
+            table=memories,
+            at="updated_at_ms",
+            keep=Keep(180),
+            told="Memories nobody has stored again, beside those whose time has run out.",
+        ),
+        Rule(
             name="storedResponses",
             table=stored_responses,
             at="created_at_ms",
@@ -144,7 +152,7 @@ RULES: Mapping[str, Rule] = {
 }
 """Every kind of record that has a limit, by the name operators know it by."""
 
-EXPIRING: tuple[Table, ...] = (stored_responses, response_cache, context_handoffs)
+EXPIRING: tuple[Table, ...] = (stored_responses, response_cache, context_handoffs, memories)
 """Tables whose rows say themselves when they end, in `expires_at_ms`."""
 
 

@@ -35,6 +35,7 @@ NO_SECRETS = frozenset(
         "quota_snapshots",
         "conversation_pins",
         "proxy_logs",
+        "memories",
     }
 )
 

@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+from omniroute.storage.search_index import comes_with
+
 log = logging.getLogger(__name__)
 
 metadata = MetaData(
@@ -650,3 +652,26 @@ sync_tokens = Table(
     Column("created_at", AnyText, nullable=False),
     Column("updated_at", AnyText, nullable=False),
 )
+
+# What agents want to know again. `terms` are the words of key and content, for the full-text
+# index, whose triggers a migration that copies this table must make anew.
+memories = Table(
+    "memories",
+    metadata,
+    # Numbered, because the index knows rows by numbers that must never change.
+    Column("memory_id", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", AnyText, nullable=False, unique=True),
+    Column("api_key_id", AnyText, nullable=False),
+    Column("session_id", AnyText, nullable=False),
+    Column("type", AnyText, nullable=False),
+    Column("key", AnyText, nullable=False),
+    Column("content", AnyText, nullable=False),
+    Column("metadata", JsonText),
+    Column("terms", AnyText, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False, index=True),
+    Column("expires_at_ms", BigInteger, index=True),
+    UniqueConstraint("api_key_id", "key"),
+    Index(None, "api_key_id", "updated_at_ms"),
+)
+comes_with(memories)

@@ -43,6 +43,7 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
         "a2aEvents": 30,
         "quotaSnapshots": 90,
         "proxyLogs": 7,
+        "memoryEntries": 180,
         "storedResponses": 0,
         "budgetWindows": 400,
     }

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import Column, UniqueConstraint, func, insert, select
 from tests.support.rows import fill
 
 from omniroute.storage.database import Database
@@ -61,10 +61,18 @@ async def rows_at(database: Database, rule: Rule, times: list[Any]) -> None:
                     row[column.name] = place + 1 if column.autoincrement is True else f"k{place}"
                 if column.name == "start_ms":
                     row[column.name] = place
+            for column in only_once(rule):
+                row[column.name] = f"k{place}"
             if "finished" in row:
                 row["finished"] = True
             rows.append(row)
         await connection.execute(insert(rule.table), rows)
+
+
+def only_once(rule: Rule) -> list[Column[Any]]:
+    """Columns of which no two rows may have the same."""
+    every = [one for one in rule.table.constraints if isinstance(one, UniqueConstraint)]
+    return [column for one in every for column in one.columns]
 
 
 def as_stored(rule: Rule, at_ms: int) -> Any:

@@ -20,6 +20,7 @@ from omniroute.operations.access.key_inputs import (
 from omniroute.operations.access.key_texts import stored_key, text_of, unknown_key
 from omniroute.pipeline.callers.admission import OPERATOR_SCOPES
 from omniroute.storage.records.configuration import AccessSchedule, ApiKey
+from omniroute.storage.records.memories import MemoryFilter
 
 
 class NewKey(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -141,7 +142,7 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
 
 
 async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
-    """Delete a key and its budget; it stops working with the next request.
+    """Delete a key with its budget and its memories; it stops working with the next request.
 
     Raises:
         NotFound: there is none with this id.
@@ -155,6 +156,7 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
         await work.budgets.delete("key", key_id)
         await work.rates.drop_key(key_id)
         await work.sessions.drop_key(key_id)
+        await work.memories.clear(MemoryFilter(api_key_id=key_id))
     engine.ledger.forget("key", key_id)
 
 

@@ -1,0 +1,1 @@
+"""Memories: stored, found, listed and cleared."""

@@ -1,0 +1,1 @@
+"""What agents want to know again, recalled."""
