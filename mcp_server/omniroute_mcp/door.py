@@ -1,40 +1,94 @@
 """The MCP door as the composition root sees it: routes, a lifespan, and the stdio server."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateSecurity
 from mcp.server.stdio import stdio_server
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.routing import BaseRoute, Route
-from starlette.types import Scope
+from mcp.server.subscriptions import ListenHandler
+from starlette.routing import BaseRoute
 
+from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.routing.snapshot import Snapshot
-from omniroute_mcp.authentication import Authenticated
-from omniroute_mcp.draining import Drain
+from omniroute_mcp.authentication import Guards
+from omniroute_mcp.callers import Callers, Policy
+from omniroute_mcp.calling import ToolCalls
+from omniroute_mcp.changes import Bus, Changes
 from omniroute_mcp.heartbeat import Heartbeat, beating, heartbeat_path
-from omniroute_mcp.server import Policy, ToolServer
-from omniroute_mcp.sessions import Sessions
+from omniroute_mcp.http_side import HttpSide, http_side
+from omniroute_mcp.listeners import LISTENER, Listener, Listeners
+from omniroute_mcp.resources.row import ResourceRow
+from omniroute_mcp.resources.rows import ROWS
+from omniroute_mcp.server import Handlers
 from omniroute_mcp.status import DoorStatus
 from omniroute_mcp.tools import TOOLS
-from omniroute_mcp.transports import (
-    SSE_PATH,
-    STREAM_PATH,
-    Gate,
-    Name,
-    SsePath,
-    StreamPath,
-    is_open,
-)
+from omniroute_mcp.tools.row import ToolRow
+from omniroute_mcp.transports import NAMES, is_open
 from omniroute_mcp.views import Authorize, Views
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+Card: TypeAlias = Callable[[], Mapping[str, Any]]
+"""The agent card of the A2A door, which this one only shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the servers of one process share: the tools' calls, and who is told of changes."""
+
+    handlers: Handlers
+    changes: Changes
+
+    def server(self) -> Server[Any]:
+        """A server to be run."""
+        return self.handlers.server()
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Tell of changes while the context is open."""
+        async with self.handlers.listeners.telling(), anyio.create_task_group() as group:
+            group.start_soon(self.changes.serve)
+            yield
+            group.cancel_scope.cancel()
+
+
+def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
+    """Put together what is behind every method."""
+    bus, listeners = Bus(), Listeners()
+
+    def tools() -> Mapping[str, ToolRow]:
+        return TOOLS
+
+    async def read_card(_engine: Engine, _caller: Caller, _variables: Mapping[str, str]) -> Any:
+        return agent_card()
+
+    card = ResourceRow(
+        uri="omniroute://agent-card",
+        name="agent-card",
+        title="Agent card",
+        description="What this gateway says of itself to other agents.",
+        scopes=frozenset(),
+        read=read_card,
+    )
+    handlers = Handlers(
+        engine,
+        callers,
+        ToolCalls(engine, callers, tools),
+        (card, *ROWS),
+        ListenHandler(bus),
+        listeners,
+        RequestStateSecurity(
+            keys=[engine.installation.derived_key("mcp request state")],
+            bind_principal=lambda context: callers.of(context).owner,
+        ),
+    )
+    return Parts(handlers, Changes(engine, bus, listeners, lambda: tuple(tools())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +96,19 @@ class McpDoor:
     """What the composition root mounts and runs."""
 
     routes: list[BaseRoute]
-    stream_sessions: Sessions
-    sse_sessions: Sessions
-    sse: SsePath
-    stopping: Drain
+    behind: Parts
+    http: HttpSide
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
         """Keep the session managers running."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.stream_sessions.serve)
-            group.start_soon(self.sse_sessions.serve)
+        async with self.behind.lifespan(), self.http.lifespan():
             yield
-            group.cancel_scope.cancel()
 
     def drain(self) -> None:
         """End the streams that would outlive a graceful stop; running calls may finish."""
-        self.stopping.ask()
+        self.behind.handlers.listen.close()
+        self.http.stopping.ask()
 
 
 def build(
@@ -66,79 +116,54 @@ def build(
     *,
     policy: Policy,
     data_dir: Path,
-    is_local: Callable[[Scope], bool],
-    address_of: Callable[[Scope], str | None],
+    guards: Guards,
     authorize_operator: Authorize,
-    allowed_hosts: Iterable[str] = (),
-    allowed_origins: Iterable[str] = (),
+    agent_card: Card,
 ) -> McpDoor:
     """Put the HTTP side of the door together.
 
     Args:
-        is_local: whether a request comes from this machine.
-        address_of: where a request comes from; None when nobody knows.
         authorize_operator: raises for whoever may not read the views.
-        allowed_hosts: host names clients may use beside loopback; without a port, any port.
-        allowed_origins: browser origins accepted beside loopback.
+        agent_card: the card of the A2A door as it is now.
     """
-    tools = ToolServer(engine, policy)
-    security = security_settings(allowed_hosts, allowed_origins)
-    stopping = Drain(tools.calls)
-    stream_sessions = Sessions(tools.build, security, engine.now_ms)
-    sse_sessions = Sessions(tools.build, security, engine.now_ms)
-    stream = StreamPath(stream_sessions, stopping)
-    sse = SsePath(tools.build, StreamPath(sse_sessions, stopping), stopping, engine.now_ms)
+    behind = parts(engine, Callers(policy), agent_card)
+    http = http_side(engine, behind.server, behind.handlers.calls.calls, guards)
 
     def close_what_is_off(snapshot: Snapshot) -> None:
-        if not is_open(snapshot.settings, "sse"):
-            sse.close()
-            sse_sessions.reset()
-        if not is_open(snapshot.settings, "streamable-http"):
-            stream_sessions.reset()
+        if not all(is_open(snapshot.settings, name) for name in NAMES):
+            behind.handlers.listen.close()  # whoever may still listen comes again
 
     engine.configuration.watch(close_what_is_off)
-
-    def guarded(name: Name, app: Any) -> Gate:
-        return Gate(engine, name, Authenticated(app, engine, is_local, address_of, security))
-
-    status = DoorStatus(data_dir, stream_sessions, sse_sessions, sse.opened_at_ms)
-    views = Views(engine, authorize_operator, status, security)
-    routes: list[BaseRoute] = [
-        Route(STREAM_PATH, guarded("streamable-http", stream)),
-        Route(SSE_PATH, guarded("sse", sse)),
-        *views.routes(),
-    ]
-    return McpDoor(routes, stream_sessions, sse_sessions, sse, stopping)
+    status = DoorStatus(data_dir, http.stream_sessions, http.sse_sessions, http.sse.opened_at_ms)
+    views = Views(engine, authorize_operator, status, guards.security)
+    return McpDoor([*http.routes, *views.routes()], behind, http)
 
 
-async def run_stdio(engine: Engine, policy: Policy, data_dir: Path) -> None:
-    """Serve one client on standard input and output until it closes them."""
-    session = f"stdio-{engine.new_id()}"
-    server = ToolServer(engine, policy, over_stdio=True, stdio_session=session).build()
-    now = iso(engine.now_ms())
-    first = Heartbeat(
+def first_beat(version: str, policy: Policy, now_ms: int) -> Heartbeat:
+    """What a stdio process says of itself when it starts."""
+    now = iso(now_ms)
+    return Heartbeat(
         pid=os.getpid(),
         started_at=now,
         last_heartbeat_at=now,
-        version=engine.version,
+        version=version,
         transport="stdio",
         scopes_enforced=policy.enforce,
         allowed_scopes=sorted(policy.scopes),
         tool_count=len(TOOLS),
     )
+
+
+async def run_stdio(engine: Engine, policy: Policy, data_dir: Path, agent_card: Card) -> None:
+    """Serve one client on standard input and output until it closes them."""
+    session = f"stdio-{engine.new_id()}"
+    behind = parts(engine, Callers(policy, over_stdio=True, stdio_session=session), agent_card)
+    server = behind.server()
+    first = first_beat(engine.version, policy, engine.now_ms())
+    LISTENER.set(Listener())
     async with (
+        behind.lifespan(),
         beating(heartbeat_path(data_dir), first),
         stdio_server() as (incoming, outgoing),
     ):
         await server.run(incoming, outgoing, server.create_initialization_options())
-
-
-def security_settings(hosts: Iterable[str], origins: Iterable[str]) -> TransportSecuritySettings:
-    """Host and Origin rules: loopback, and what the operator lists. 03 §2.5."""
-    allowed = [*_LOOPBACK, *hosts]
-    any_port = [f"{host}:*" for host in allowed if ":" not in host or host.endswith("]")]
-    browsers = [f"http://{host}" for host in _LOOPBACK]
-    return TransportSecuritySettings(
-        allowed_hosts=[*allowed, *any_port],
-        allowed_origins=[*browsers, *(f"{one}:*" for one in browsers), *origins],
-    )

@@ -11,6 +11,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import Message, Receive, Scope, Send
 
 from omniroute_mcp.event_store import CURRENT, EventRing, SessionEvents
+from omniroute_mcp.listeners import LISTENER, Listener
 
 RETRY_MS = 1_000
 IDLE_S = 1_800
@@ -32,6 +33,7 @@ class Session:
     used_at_ms: int
     requests: int = 0
     events: SessionEvents = field(default_factory=SessionEvents)
+    listener: Listener = field(default_factory=Listener)
 
 
 class Sessions:
@@ -113,11 +115,12 @@ class Sessions:
             now_ms = self._now_ms()
             session = Session(now_ms, now_ms)
         session.requests += 1
-        token = CURRENT.set(session.events)
+        events, listener = CURRENT.set(session.events), LISTENER.set(session.listener)
         try:
             await manager.handle_request(scope, receive, self._noting(scope, named, session, send))
         finally:
-            CURRENT.reset(token)
+            CURRENT.reset(events)
+            LISTENER.reset(listener)
             session.requests -= 1
             session.used_at_ms = self._now_ms()
 

@@ -1,5 +1,6 @@
 """The two HTTP paths: gates first, then who calls, then the SDK's transports. 03 §2."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -12,13 +13,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from omniroute.engine import Engine
 from omniroute_mcp.draining import Answers, Drain
+from omniroute_mcp.listeners import LISTENER, Listener
 from omniroute_mcp.sessions import Sessions
 
 Name: TypeAlias = Literal["sse", "streamable-http"]
+NAMES: tuple[Name, ...] = ("sse", "streamable-http")
 
 STREAM_PATH = "/api/mcp/stream"
 SSE_PATH = "/api/mcp/sse"
 METHODS = ("GET", "POST", "DELETE")
+_NAMED = re.compile(rb"session_id=([0-9a-f]{32})")
+"""How the SDK names an event stream, in what it announces and in what is sent to it."""
 
 
 class Gate:
@@ -100,6 +105,7 @@ class SsePath:
         self._drain = drain
         self._now_ms = now_ms
         self._open: dict[anyio.CancelScope, int] = {}
+        self._listeners: dict[bytes, Listener] = {}
 
     def opened_at_ms(self) -> list[int]:
         """When each open event stream began, epoch milliseconds, oldest first."""
@@ -117,6 +123,8 @@ class SsePath:
         if method == "GET" and not streamable:
             await self._events(scope, receive, send)
         elif method == "POST" and _names_stream(scope):
+            named = _NAMED.search(scope["query_string"])
+            LISTENER.set(self._listeners.get(named[1] if named else b"", Listener()))
             with self._drain.calls:  # accepted is not yet begun: a stop must not fall in between
                 await self._transport.handle_post_message(scope, receive, send)
         elif method == "POST" or (method in METHODS and streamable):
@@ -126,9 +134,16 @@ class SsePath:
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["root_path"] = ""  # the announced path is ours already
-        server = self._server()
+        server, names = self._server(), list[bytes]()
+
+        async def announced(message: Message) -> None:
+            if not names and (found := _NAMED.search(message.get("body", b""))):
+                names.append(found[1])
+                self._listeners[found[1]] = Listener()
+            await send(message)
+
         async with (
-            self._transport.connect_sse(scope, receive, send) as (incoming, outgoing),
+            self._transport.connect_sse(scope, receive, announced) as (incoming, outgoing),
             # Inside: what has been written is still sent when the server is cut off.
             self._drain.bounded() as stream,
         ):
@@ -138,6 +153,8 @@ class SsePath:
                 await server.run(incoming, Answers(outgoing, self._drain.calls), options)
             finally:
                 del self._open[stream]
+                for name in names:
+                    self._listeners.pop(name, None)
 
 
 def _names_stream(scope: Scope) -> bool:

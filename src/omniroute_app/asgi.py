@@ -1,7 +1,7 @@
 """The one ASGI application: every door over one engine, their lifespans entered, an edge around."""
 
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,11 +21,15 @@ from omniroute.http.peers import headers_of
 from omniroute.operations.access.ip_filter import refuses
 from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
+from omniroute_a2a.cards import Cards, current_card
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_agents import SKILLS
 from omniroute_app.settings import Settings, listed
 from omniroute_mcp import door as mcp
-from omniroute_mcp.server import Policy
+from omniroute_mcp.authentication import Guards
+from omniroute_mcp.callers import Policy
+from omniroute_mcp.http_side import security_settings
+from omniroute_mcp.resource_metadata import ResourceMetadata
 
 MIB = 1024 * 1024
 
@@ -107,13 +111,10 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
 
 
 def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor:
-    def key_required() -> bool:
-        return engine.admission.require_key or engine.admission.env_key is not None
-
     async def authenticate(scope: Any) -> Caller:
         headers = headers_of(scope)
         key, address = bearer(headers), access.address_of(scope)
-        admit = engine.admission.keyed_caller if key_required() else engine.admission.caller
+        admit = engine.admission.keyed_caller if key_required(engine) else engine.admission.caller
         caller = admit(engine.snapshot, "a2a", key, address)
         # No trace context here: every message has one, and the conversation is the run.
         run = run_named(headers.get(RUN_HEADER))
@@ -126,8 +127,8 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         authenticate=authenticate,
         authorize_operator=operator,
         enabled=lambda: bool(engine.snapshot.settings["a2aEnabled"]),
-        key_required=key_required,
-        base_url=lambda: engine.snapshot.settings["baseUrl"].rstrip("/") or settings.public_url,
+        key_required=lambda: key_required(engine),
+        base_url=base_url_of(engine, settings),
         version=engine.version,
         skills=SKILLS,
         engine=engine,
@@ -145,12 +146,33 @@ def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor
         engine,
         policy=mcp_policy(settings),
         data_dir=settings.data_dir,
-        is_local=access.is_local,
-        address_of=access.address_of,
+        guards=Guards(
+            access.is_local,
+            access.address_of,
+            security_settings(listed(settings.allowed_hosts), listed(settings.allowed_origins)),
+            ResourceMetadata(settings.mcp_issuer_url, base_url_of(engine, settings)),
+        ),
         authorize_operator=operator,
-        allowed_hosts=listed(settings.allowed_hosts),
-        allowed_origins=listed(settings.allowed_origins),
+        agent_card=agent_card_of(engine, settings),
     )
+
+
+def base_url_of(engine: Engine, settings: Settings) -> Callable[[], str]:
+    """Where clients reach the gateway, as it stands now."""
+    return lambda: engine.snapshot.settings["baseUrl"].rstrip("/") or settings.public_url
+
+
+def key_required(engine: Engine) -> bool:
+    """Whether anonymous callers are turned away."""
+    return engine.admission.require_key or engine.admission.env_key is not None
+
+
+def agent_card_of(engine: Engine, settings: Settings) -> Callable[[], Mapping[str, Any]]:
+    """The agent card, as it stands now."""
+    cards = Cards(
+        SKILLS, engine.version, base_url_of(engine, settings), lambda: key_required(engine)
+    )
+    return lambda: current_card(cards.card())
 
 
 def mcp_policy(settings: Settings) -> Policy:

@@ -50,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     mcp_enforce_scopes: bool = False
     mcp_scopes: str = ""
     mcp_key_id: str | None = None
+    mcp_issuer_url: str | None = None
     request_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
     connect_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
     stream_idle_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
@@ -219,6 +220,10 @@ VARIABLES: Mapping[str, Variable] = {
         ("OMNIROUTE_MCP_SCOPES",), "Scopes of MCP callers that bring none, by comma."
     ),
     "mcp_key_id": Variable(("OMNIROUTE_API_KEY_ID",), "Who a stdio MCP process is in the audit."),
+    "mcp_issuer_url": Variable(
+        ("OMNIROUTE_MCP_ISSUER_URL",),
+        "The authorization server MCP clients are sent to (RFC 9728); none without it.",
+    ),
     "request_timeout_ms": Variable(
         ("FETCH_TIMEOUT_MS", "REQUEST_TIMEOUT_MS"), "Longest wait for an upstream's headers."
     ),

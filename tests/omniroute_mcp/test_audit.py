@@ -15,7 +15,8 @@ from tests.omniroute_mcp.wire import call, enforcing, key
 
 from omniroute.engine import Engine
 from omniroute_mcp.audit import input_hash, summary
-from omniroute_mcp.server import Policy, ToolServer
+from omniroute_mcp.callers import Callers, Policy
+from omniroute_mcp.door import parts
 from omniroute_mcp.tools import TOOLS
 from omniroute_mcp.tools.row import ToolRow
 
@@ -145,7 +146,9 @@ class BrokenDatabase:
 async def test_a_failing_audit_costs_the_call_nothing(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, _, _):
         broken = broken_audit(engine)
-        async with Client(ToolServer(broken, Policy(), over_stdio=True).build()) as client:
+        async with Client(
+            parts(broken, Callers(Policy(), over_stdio=True), dict).server()
+        ) as client:
             result = await client.call_tool("omniroute_list_models_catalog", {"provider": "demo"})
     assert not result.is_error
 
@@ -165,15 +168,17 @@ def broken_audit(engine: Engine) -> Any:
 async def test_a_cancelled_call_leaves_a_row(tmp_path: Path) -> None:
     asked = {**ASKED, "model": "demo/slow-start-60000"}
     async with application(tmp_path) as (engine, http, _):
-        server = ToolServer(engine, Policy(stdio_key_id="laptop"), over_stdio=True)
+        callers = Callers(Policy(stdio_key_id="laptop"), over_stdio=True)
+        behind = parts(engine, callers, dict)
+        running = behind.handlers.calls.calls
         with anyio.fail_after(10):
-            async with Client(server.build()) as client:
+            async with Client(behind.server()) as client:
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.call_tool, "omniroute_route_request", asked)
-                    while not server.calls.running:
+                    while not running.running:
                         await anyio.lowlevel.checkpoint()
                     group.cancel_scope.cancel()
-                while server.calls.running:
+                while running.running:
                     await anyio.lowlevel.checkpoint()
             (row,) = await entries(http)
     assert (row["toolName"], row["success"], row["errorCode"], row["apiKeyId"]) == (

@@ -8,24 +8,23 @@ from jsonschema_rs import meta
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, Tool
 
-from omniroute_mcp import listing
-from omniroute_mcp.listing import tools_page
+from omniroute_mcp import paging
+from omniroute_mcp.listing import listed
 from omniroute_mcp.tools import TOOLS
 
-LISTED = {tool.name: tool for tool in tools_page(None).tools}
+LISTED = {row.name: listed(row) for row in TOOLS.values()}
 
 
-@pytest.mark.parametrize("page", [1, 4, len(TOOLS), 50])
-def test_pages_hold_every_tool_once(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
-    monkeypatch.setattr(listing, "PAGE", page)
+@pytest.mark.parametrize("size", [1, 4, len(TOOLS), 50])
+def test_pages_hold_every_item_once(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(paging, "PAGE", size)
     pages: list[list[str]] = []
     cursor = None
     while not pages or cursor is not None:
-        found = tools_page(cursor)
-        pages.append([tool.name for tool in found.tools])
-        cursor = found.next_cursor
-    assert all(len(names) == page for names in pages[:-1])
-    assert 0 < len(pages[-1]) <= page
+        names, cursor = paging.page("tools", list(TOOLS), cursor)
+        pages.append(names)
+    assert all(len(names) == size for names in pages[:-1])
+    assert 0 < len(pages[-1]) <= size
     assert [name for names in pages for name in names] == list(TOOLS)
 
 
@@ -48,7 +47,7 @@ BAD_CURSORS = {
 @pytest.mark.parametrize("cursor", BAD_CURSORS.values(), ids=BAD_CURSORS)
 def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
     with pytest.raises(MCPError) as refused:
-        tools_page(cursor)
+        paging.page("tools", list(TOOLS), cursor)
     assert refused.value.error.code == INVALID_PARAMS
 
 

@@ -10,7 +10,8 @@ from tests.omniroute_mcp.conftest import application
 from tests.omniroute_mcp.wire import call, key, set_setting
 
 from omniroute.engine import Engine
-from omniroute_mcp.server import Policy, ToolServer
+from omniroute_mcp.callers import Callers, Policy
+from omniroute_mcp.door import parts
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ MADE = ("id", "createdAt", "updatedAt")
 
 async def asked(engine: Engine, name: str, **arguments: Any) -> Any:
     """The structured answer of a call over stdio, or the text of its failure."""
-    async with Client(ToolServer(engine, Policy(), over_stdio=True).build()) as client:
+    async with Client(parts(engine, Callers(Policy(), over_stdio=True), dict).server()) as client:
         result = await client.call_tool(name, arguments)
     if result.is_error:
         assert isinstance(result.content[0], TextContent)

@@ -9,8 +9,9 @@ from mcp_types import RequestParamsMeta, TextContent
 from tests.omniroute_mcp.conftest import application
 from tests.omniroute_mcp.wire import call, enforcing, key
 
+from omniroute_mcp.callers import Callers, Policy
+from omniroute_mcp.door import parts
 from omniroute_mcp.scopes import Granted, granted, missing
-from omniroute_mcp.server import Policy, ToolServer
 from omniroute_mcp.tools import TOOLS
 
 KEY, ENV = frozenset({"read:*"}), frozenset({"read:usage"})
@@ -172,7 +173,7 @@ async def test_without_enforcement_scopes_do_not_matter(tmp_path: Path) -> None:
 async def test_over_stdio_meta_is_believed(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, _, _):
         policy = Policy(enforce=True, stdio_key_id="laptop")
-        async with Client(ToolServer(engine, policy, over_stdio=True).build()) as client:
+        async with Client(parts(engine, Callers(policy, over_stdio=True), dict).server()) as client:
             bare = await client.call_tool("omniroute_get_health", {})
             meta = cast("RequestParamsMeta", {"scopes": ["read:health"]})
             asserted = await client.call_tool("omniroute_get_health", {}, meta=meta)

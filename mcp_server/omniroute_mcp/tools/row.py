@@ -26,7 +26,8 @@ class ToolRow(Struct, frozen=True, kw_only=True):
     """One tool. `writes`, `idempotent` and `open_world` become its annotations.
 
     `number` is its place in the list: 1-37 are those of 03 §8, ours come after them. `hashed`
-    reduces the arguments before they are hashed for the audit, `summary` the result.
+    reduces the arguments before they are hashed for the audit, `summary` the result. `confirm` puts
+    the question to be asked before a call that destroys something, None where nothing is lost.
     """
 
     number: int
@@ -47,6 +48,7 @@ class ToolRow(Struct, frozen=True, kw_only=True):
     time_limit_s: float = ESSENTIAL_S
     hashed: Callable[[dict[str, Any]], Any] = lambda arguments: arguments
     summary: Callable[[Any], Any] = lambda result: result
+    confirm: Callable[[Any], str | None] = lambda _query: None
 
 
 def plain(operation: Callable[[Engine, Caller, Any], Awaitable[Struct]]) -> Run:

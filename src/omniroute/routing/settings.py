@@ -78,6 +78,9 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     "mcpTransport": SettingRow(
         "all", Literal["all", "stdio", "sse", "streamable-http"], "Which MCP transports answer."
     ),
+    "mcpConfirmDestructive": _switch(
+        "Whether MCP tools ask whoever sits at the client before they destroy something."
+    ),
     "a2aEnabled": _switch("Whether the A2A door is open.", on=True),
     "a2aTaskTtlMinutes": _number(5, 1, 10_080, "How long A2A tasks are kept, in minutes."),
     # Names of models

@@ -57,3 +57,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
         one is part of every gateway key, and whoever has a key could make the token.
         """
         return hmac.digest(self.installation_id.encode(), salt.encode(), "sha256").hex()
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, the same in every process on this data directory."""
+        return hmac.digest(self.installation_id.encode(), purpose.encode(), "sha256")

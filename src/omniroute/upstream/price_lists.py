@@ -67,9 +67,7 @@ class PriceLists:
         response = await self.gate.send(request)
         try:
             if response.status != 200:
-                raise ListUnusable(
-                    f"{source} answered {response.status} for its price list. Try again later."
-                )
+                raise ListUnusable(f"{source} answered {response.status} for its price list.")
             return await response.read()
         finally:
             await response.aclose()

@@ -4,9 +4,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
+from omniroute.operations.combos.combo_named import combo_named
 from omniroute.routing.combo_config import StrategyName
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records.configuration import ComboStep, Step
+from omniroute.storage.records.configuration import Combo, ComboStep, Step
 
 
 class CombosQuery(Struct, frozen=True, rename="camel"):
@@ -59,26 +60,31 @@ DAY_MS = 86_400_000
 async def list_combos(engine: Engine, caller: Caller, query: CombosQuery) -> CombosList:
     """The configured combos, optionally with what was measured about them."""
     combos = sorted(engine.snapshot.combos.values(), key=lambda row: row.sort_order)
-    listed: list[ListedCombo] = []
     await engine.journal.flush()
-    for combo in combos:
-        metrics: ComboMetrics | UnsetType | None = UNSET
-        if query.include_metrics:
-            metrics = await _metrics(engine, combo.name)
-        listed.append(
-            ListedCombo(
-                id=combo.id,
-                name=combo.name,
-                models=tuple(
-                    _listed_step(engine.snapshot, step, place)
-                    for place, step in enumerate(combo.steps, start=1)
-                ),
-                strategy=combo.strategy,  # type: ignore[arg-type]
-                enabled=combo.is_active,
-                metrics=metrics,
-            )
-        )
+    listed = [await _listed(engine, combo, measured=query.include_metrics) for combo in combos]
     return CombosList(tuple(listed))
+
+
+async def listed_combo(engine: Engine, caller: Caller, named: str) -> ListedCombo:
+    """One combo, by id or name, with what was measured about it.
+
+    Raises:
+        NotFound: there is none; names the nearest.
+    """
+    await engine.journal.flush()
+    return await _listed(engine, combo_named(engine.snapshot, named), measured=True)
+
+
+async def _listed(engine: Engine, combo: Combo, *, measured: bool) -> ListedCombo:
+    steps = enumerate(combo.steps, start=1)
+    return ListedCombo(
+        id=combo.id,
+        name=combo.name,
+        models=tuple(_listed_step(engine.snapshot, step, place) for place, step in steps),
+        strategy=combo.strategy,  # type: ignore[arg-type]
+        enabled=combo.is_active,
+        metrics=await _metrics(engine, combo.name) if measured else UNSET,
+    )
 
 
 def _listed_step(snapshot: Snapshot, step: Step, place: int) -> ListedStep:

@@ -58,6 +58,19 @@ class ProviderOffers(Struct, frozen=True, kw_only=True):
     offers: tuple[ProviderOffer, ...]
 
 
+class ProviderList(Struct, frozen=True, kw_only=True):
+    """Every provider, by id."""
+
+    providers: tuple[ProviderOffer, ...]
+
+
+async def list_providers(engine: Engine, caller: Caller) -> ProviderList:
+    """Every provider of the catalogue with what it can do and how it is."""
+    catalog = (await model_catalog(engine, caller)).catalog
+    offers = (_offer(engine, provider, row) for provider, row in sorted(catalog.items()))
+    return ProviderList(providers=tuple(offers))
+
+
 async def discover_providers(
     engine: Engine, caller: Caller, query: DiscoveryQuery
 ) -> ProviderOffers:

@@ -53,15 +53,9 @@ class Purse:
     known: bool = False
 
     @property
-    def unheld(self) -> int:
-        """What of the lease no request holds."""
-        return self.leased - self.held
-
-    @property
     def free(self) -> int:
-        """What may be set aside without asking anybody: never more than a limit that was lowered
-        leaves."""
-        return min(self.leased, self.unspent) - self.held
+        """What may be set aside without asking anybody."""
+        return self.leased - self.held
 
     @property
     def unspent(self) -> int:

@@ -1,0 +1,136 @@
+"""Calling tools: scopes, validation, confirmation, time limit, audit. 03 §4."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import anyio
+import mcp_types as types
+import msgspec
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.operations.inputs import convert_input
+from omniroute_mcp import audit
+from omniroute_mcp.callers import Callers, Context
+from omniroute_mcp.confirmation import Answer, confirm
+from omniroute_mcp.draining import Calls
+from omniroute_mcp.errors import failed, tool_error
+from omniroute_mcp.scopes import ScopeCheck
+from omniroute_mcp.tools.row import ToolRow
+
+Tools: TypeAlias = Callable[[], Mapping[str, ToolRow]]
+"""The tools there are right now, by name, in the order of the catalogue."""
+
+Result: TypeAlias = types.CallToolResult | types.InputRequiredResult
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: what the caller gets, and what the audit learns.
+
+    `output` is the result in plain values, None after a failure; `error_code` is None after a
+    success; `denied` is the check that refused the call.
+    """
+
+    result: Result
+    output: Any = None
+    error_code: str | None = None
+    denied: ScopeCheck | None = None
+
+
+# What the audit learns of a call that ends before it has an outcome.
+_CANCELLED = Outcome(tool_error("Error: cancelled"), error_code="cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """The pipeline every tool call goes through, whatever the transport."""
+
+    engine: Engine
+    callers: Callers
+    tools: Tools
+    calls: Calls = field(default_factory=Calls)
+
+    async def __call__(self, context: Context, params: types.CallToolRequestParams) -> Result:
+        """Run one call and audit it."""
+        began = time.monotonic()
+        arguments = params.arguments or {}
+        caller = self.callers.of(context)
+        row = self.tools().get(params.name)
+        outcome = _CANCELLED
+        with self.calls:
+            try:
+                outcome = await self._outcome(context, params, row, caller)
+            finally:
+                await audit.record(
+                    self.engine,
+                    params.name,
+                    row,
+                    arguments,
+                    outcome.output,
+                    duration_ms=0 if outcome.denied else int((time.monotonic() - began) * 1000),
+                    key_id=caller.key_id,
+                    error_code=outcome.error_code,
+                    denied=outcome.denied,
+                )
+        return outcome.result
+
+    async def _outcome(
+        self,
+        context: Context,
+        params: types.CallToolRequestParams,
+        row: ToolRow | None,
+        caller: Caller,
+    ) -> Outcome:
+        check = self.callers.check(context, caller, row.scopes if row else frozenset())
+        if row is None:
+            unknown = tool_error(f"Unknown tool: {params.name}")
+            if self.callers.policy.enforce:
+                code = "scope_denied:tool_definition_missing"
+                return Outcome(unknown, error_code=code, denied=check)
+            return Outcome(unknown, error_code="unknown_tool")
+        if self.callers.refuses(check):
+            text = (
+                f"Error: {params.name} needs scopes {', '.join(check.missing)} "
+                f"(caller {check.caller_id}, from {check.source})"
+            )
+            return Outcome(tool_error(text), error_code="scope_denied:missing_scopes", denied=check)
+        try:
+            query = convert_input(row.params, params.arguments or {})
+            question = row.confirm(query)
+            if question and self.engine.snapshot.settings["mcpConfirmDestructive"]:
+                answer = await confirm(context, params, question)
+                if answer is not Answer.YES:
+                    return _unconfirmed(answer)
+            return await self._run(context, row, query, caller)
+        except Exception as error:  # noqa: BLE001 - the protocol's edge: nothing may leak
+            result, code = failed(error, row.name)
+            return Outcome(result, error_code=code)
+
+    async def _run(self, context: Context, row: ToolRow, query: Any, caller: Caller) -> Outcome:
+        async def report(progress: float, message: str) -> None:
+            await context.session.report_progress(progress, None, message)
+
+        with anyio.move_on_after(row.time_limit_s) as limit:
+            output = await row.call(self.engine, caller, query, report)
+        if limit.cancelled_caught:
+            text = f"Error: {row.name} took longer than {row.time_limit_s:.0f} s."
+            return Outcome(tool_error(text), error_code="timeout")
+        plain = msgspec.to_builtins(output)
+        text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+        content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+        return Outcome(types.CallToolResult(content=content, structured_content=plain), plain)
+
+
+def _unconfirmed(answer: Answer | types.InputRequiredResult) -> Outcome:
+    if isinstance(answer, types.InputRequiredResult):
+        return Outcome(answer, error_code="input_required")
+    if answer is Answer.CANNOT_ASK:
+        text = (
+            "Error: this needs a confirmation, and your client cannot be asked. Use one that "
+            "supports elicitation, or switch the setting mcpConfirmDestructive off."
+        )
+        return Outcome(tool_error(text), error_code="confirmation_impossible")
+    return Outcome(tool_error("Error: Cancelled by user"), error_code="cancelled_by_user")

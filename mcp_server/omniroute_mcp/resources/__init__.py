@@ -1,0 +1,1 @@
+"""The resources, as rows. 03 §10.1."""

@@ -1,0 +1,63 @@
+"""What a resource is: one row says how it is listed, who may read it and where it comes from."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from omniroute.caller import Caller
+from omniroute.engine import Engine
+from omniroute.operations.inputs import convert_input
+from omniroute_mcp.tools import TOOLS
+
+Read: TypeAlias = Callable[[Engine, Caller, Mapping[str, str]], Awaitable[Any]]
+"""Takes the values of the URI's variables; returns what is encoded as JSON."""
+
+
+class ResourceRow(Struct, frozen=True, kw_only=True):
+    """One resource, or one template when its URI has variables. `completes` names, for each
+    variable, the kind of value it takes."""
+
+    uri: str
+    name: str
+    title: str
+    description: str
+    scopes: frozenset[str]
+    read: Read
+    completes: Mapping[str, str] = {}
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the URI has variables."""
+        return "{" in self.uri
+
+
+def of_tool(
+    uri: str,
+    tool: str,
+    *,
+    name: str,
+    description: str,
+    completes: Mapping[str, str] | None = None,
+    **fixed: Any,
+) -> ResourceRow:
+    """The resource that reads as a tool's result does, with the scopes of that tool."""
+    row = TOOLS[tool]
+
+    async def read(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> Any:
+        query = convert_input(row.params, {**fixed, **variables})
+        return await row.call(engine, caller, query, _unheard)
+
+    return ResourceRow(
+        uri=uri,
+        name=name,
+        title=row.title,
+        description=description,
+        scopes=row.scopes,
+        read=read,
+        completes=completes or {},
+    )
+
+
+async def _unheard(_progress: float, _message: str) -> None:
+    """Nobody waits for progress of a read."""
