@@ -9,8 +9,9 @@ import pytest
 from jsonschema_rs import validator_for
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
-from tests.omniroute_mcp.tools import combos, memory, models, quotas, routing, system
+from tests.omniroute_mcp.tools import combos, memory, models, money, quotas, routing, system
 from tests.omniroute_mcp.tools.example import Example, populate
+from tests.support.price_lists import served
 
 from omniroute.engine import Engine
 from omniroute_app.settings import load_settings
@@ -22,7 +23,7 @@ from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SUBJECTS = (system, combos, models, quotas, routing, memory)
+SUBJECTS = (system, combos, models, money, quotas, routing, memory)
 EXAMPLES: Mapping[str, Example] = {
     name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
 }
@@ -44,11 +45,14 @@ def test_annotations_say_what_a_tool_does(name: str) -> None:
 @asynccontextmanager
 async def connected(data_dir: Path, policy: Policy) -> AsyncGenerator[tuple[Engine, Client]]:
     """An engine with the world of the examples, and a client of its tools."""
-    settings = load_settings({}, data_dir=data_dir, discover=False)
-    async with open_engine(settings, {}) as engine:
-        await populate(engine)
-        async with Client(parts(engine, Callers(policy, over_stdio=True), dict).server()) as client:
-            yield engine, client
+    async with served() as lists:
+        lists.answers["/models-dev"] = ("500 Not today", b"")
+        settings = load_settings(lists.environ, data_dir=data_dir, discover=False)
+        async with open_engine(settings, lists.environ) as engine:
+            await populate(engine)
+            server = parts(engine, Callers(policy, over_stdio=True), dict).server()
+            async with Client(server) as client:
+                yield engine, client
 
 
 def told(result: CallToolResult) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from omniroute_mcp.tools import combos, memory, models, quotas, routing, system
+from omniroute_mcp.tools import combos, memory, models, money, quotas, routing, system
 from omniroute_mcp.tools.row import ToolRow
 
 _ROWS = (
     *system.TOOLS,
     *combos.TOOLS,
     *models.TOOLS,
+    *money.TOOLS,
     *quotas.TOOLS,
     *routing.TOOLS,
     *memory.TOOLS,

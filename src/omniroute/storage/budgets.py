@@ -127,6 +127,11 @@ class LeaseRepository:
             delete(budget_leases).where(budget_leases.c.seen_ms < before_ms)
         )
 
+    async def open(self, key: WindowKey, end_ms: int | None, spent_micro_usd: int) -> None:
+        """Begin a window in which something was spent already."""
+        row = {**_columns(key), "end_ms": end_ms, "spent_micro_usd": spent_micro_usd}
+        await upsert(self._connection, budget_windows, row)
+
     async def leases(self, key: WindowKey) -> tuple[LeaseRow, ...]:
         """Who has leased how much of a window."""
         rows = await self._connection.execute(

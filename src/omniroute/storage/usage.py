@@ -58,12 +58,19 @@ class UsageRepository:
         await insert_new(self._connection, table, [columns_of(row) for row in rows])
 
     async def totals(
-        self, since_ms: int, api_key_id: str | None = None, combo: str | None = None
+        self,
+        since_ms: int,
+        api_key_id: str | None = None,
+        combo: str | None = None,
+        *,
+        keyless: bool = False,
     ) -> UsageTotals:
-        """Sums since a time (inclusive), of one key or one combo where given."""
+        """Sums since a time (inclusive), of one key, of callers without one, or of one combo."""
         query = select(*_TOTALS).where(table.c.timestamp >= since_ms)
         if api_key_id is not None:
             query = query.where(table.c.api_key_id == api_key_id)
+        if keyless:
+            query = query.where(table.c.api_key_id.is_(None))
         if combo is not None:
             query = query.where(table.c.combo == combo)
         return _totals((await self._connection.execute(query)).mappings().one())

@@ -67,7 +67,9 @@ class PriceLists:
         response = await self.gate.send(request)
         try:
             if response.status != 200:
-                raise ListUnusable(f"{source} answered {response.status} for its price list.")
+                raise ListUnusable(
+                    f"{source} answered {response.status} for its price list. Try again later."
+                )
             return await response.read()
         finally:
             await response.aclose()

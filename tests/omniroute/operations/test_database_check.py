@@ -10,7 +10,6 @@ from tests.support.builders import combo, reference
 
 from omniroute.caller import SYSTEM, Caller
 from omniroute.engine import Engine
-from omniroute.operations.money.budgets import ScopeBudgetInput, set_budget
 from omniroute.operations.storage.backups import list_backups
 from omniroute.operations.storage.database_check import CheckQuery, check_database
 from omniroute.storage.database import Work
@@ -30,12 +29,6 @@ async def nested_in_nothing(engine: Engine) -> None:
     await saved(engine, lambda work: work.combos.save(combo("a", "demo/echo", reference("gone"))))
 
 
-async def of_nobody(engine: Engine) -> None:
-    """A budget of a key that is gone."""
-    budget = ScopeBudgetInput(scope="key", scope_id="gone", total_limit_usd=1)
-    await set_budget(engine, OPERATOR, budget)
-
-
 async def unreadable(engine: Engine) -> None:
     """A combo with a config of nonsense."""
     await saved(engine, lambda work: work.combos.save(combo("a", "demo/echo", config={"x": 1})))
@@ -50,7 +43,6 @@ async def dangling(engine: Engine) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Engine], Awaitable[None]], tuple[str, str], bool]] = {
     "a step for a combo that is gone": (nested_in_nothing, ("broken_reference", "combos"), True),
-    "a budget of a key that is gone": (of_nobody, ("broken_reference", "budgets"), True),
     "a row that points to nothing": (
         dangling,
         ("broken_reference", "model_combo_mappings"),
@@ -84,7 +76,7 @@ async def test_what_is_broken_is_found_and_mended_after_a_backup(
     assert [(one.type, one.table, one.count) for one in seen.issues] == [(*issue, 1)]
     assert (seen.is_healthy, seen.repaired_count, seen.backup_created) == (False, 0, False)
     assert await list_backups(engine, OPERATOR) == []
-    assert heard.steps == [1, 2, 3, 4, 5]
+    assert heard.steps == [1, 2, 3, 4]
 
     mended = await check_database(engine, OPERATOR, CheckQuery(auto_repair=True), heard)
     found: Any = (mended.is_healthy, mended.repaired_count, mended.backup_created)

@@ -129,6 +129,7 @@ def test_windows_follow_each_other_without_a_gap(
 
 def test_a_caller_counts_against_its_key_its_session_its_run_and_its_task() -> None:
     scopes = [("key", "k"), ("session", "ext:s"), ("session", "s"), ("run", "r"), ("task", "t")]
+    scopes.append(("guard", "k"))
     rows = {
         (kind, name): BudgetRow(scope_kind=kind, scope_id=name, total_micro_usd=1)
         for kind, name in (*scopes, ("key", "other"))
@@ -142,6 +143,20 @@ def test_a_caller_counts_against_its_key_its_session_its_run_and_its_task() -> N
 def test_every_limit_that_is_set_has_a_window() -> None:
     row = Budget(scope=KEY, daily=1, monthly=2)
     assert [(w.period, w.limit) for w in windows_of(row, NOW_MS)] == [("daily", 1), ("monthly", 2)]
+
+
+def test_a_limit_that_is_lowered_holds_for_what_was_leased_before() -> None:
+    async def work() -> None:
+        store = Store()
+        ledger = Ledger(lambda: NOW_MS, store.vault("a"))
+        held = await ledger.reserve("k", need(0, 100), [budget(100_000)])
+        store.charge(ledger.settle(held, 90))
+        with pytest.raises(BudgetExceeded):
+            await ledger.reserve("k", need(0, 100), [budget(100)])
+        await ledger.give_back(everything=True)
+        assert store.out(next(iter(windows_of(budget(100), NOW_MS))).key) == 0
+
+    run(work)
 
 
 def test_far_from_the_limit_a_request_holds_all_it_can_cost() -> None:

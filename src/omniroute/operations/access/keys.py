@@ -153,11 +153,13 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
     async with engine.configuration.change(caller, "apiKey.deleted", key_id) as work:
         if not await work.keys.delete(key_id):
             raise unknown_key(key_id)
-        await work.budgets.delete("key", key_id)
+        for kind in ("key", "guard"):
+            await work.budgets.delete(kind, key_id)
         await work.rates.drop_key(key_id)
         await work.sessions.drop_key(key_id)
         await work.memories.clear(MemoryFilter(api_key_id=key_id))
-    engine.ledger.forget("key", key_id)
+    for kind in ("key", "guard"):
+        engine.ledger.forget(kind, key_id)
 
 
 def _action_of(said: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from omniroute.catalog.price_documents import PriceDocument, SourceId
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import UpstreamFailed
+from omniroute.operations.progress import Report
 from omniroute.storage.records.configuration import SyncState
 from omniroute.upstream.price_lists import ListUnusable
 
@@ -22,6 +23,18 @@ class SyncInput(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     what they say and keeps nothing."""
 
     sources: Annotated[list[SourceId], Meta(min_length=1, max_length=10)] | None = None
+    dry_run: bool = False
+
+
+class SyncQuery(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What to fetch.
+
+    Attributes:
+        sources: public price lists to ask; those of the configuration where none is named.
+        dry_run: show what they say and keep nothing.
+    """
+
+    sources: Annotated[tuple[SourceId, ...], Meta(max_length=10)] = ()
     dry_run: bool = False
 
 
@@ -88,7 +101,21 @@ async def sync_status(engine: Engine, caller: Caller) -> SyncStatus:
     )
 
 
-async def sync_prices(engine: Engine, caller: Caller, query: SyncInput) -> SyncResult:
+async def sync_pricing(
+    engine: Engine, caller: Caller, query: SyncQuery, report: Report
+) -> SyncResult:
+    """The same for somebody who waits for it; reports each list as it comes.
+
+    Raises:
+        UpstreamFailed: a list cannot be had, or is none.
+    """
+    wanted = SyncInput(sources=list(query.sources) or None, dry_run=query.dry_run)
+    return await sync_prices(engine, caller, wanted, report)
+
+
+async def sync_prices(
+    engine: Engine, caller: Caller, query: SyncInput, report: Report | None = None
+) -> SyncResult:
     """Ask the lists and keep what they say, in force from the next request on. All or nothing:
     where one cannot be had, everything stays as it was.
 
@@ -96,7 +123,7 @@ async def sync_prices(engine: Engine, caller: Caller, query: SyncInput) -> SyncR
         UpstreamFailed: a list cannot be had, or is none.
     """
     sources = list(dict.fromkeys(query.sources or engine.price_lists.sources))
-    documents, failed = await _fetched(engine, sources)
+    documents, failed = await _fetched(engine, sources, report)
     if failed is not None:
         source, error = failed
         if not query.dry_run:
@@ -127,10 +154,20 @@ async def clear_synced_prices(engine: Engine, caller: Caller) -> None:
 
 
 async def _fetched(
-    engine: Engine, sources: Sequence[SourceId]
+    engine: Engine, sources: Sequence[SourceId], report: Report | None
 ) -> tuple[dict[SourceId, PriceDocument], tuple[SourceId, ListUnusable] | None]:
     """What the lists say, asked at the same time, and the first that cannot be had."""
-    asked = (engine.price_lists.fetch(source) for source in sources)
+    come = 0
+
+    async def fetched(source: SourceId) -> PriceDocument:
+        nonlocal come
+        document = await engine.price_lists.fetch(source)
+        come += 1
+        if report is not None:
+            await report(come, f"{source} came")
+        return document
+
+    asked = map(fetched, sources)
     documents: dict[SourceId, PriceDocument] = {}
     failed: tuple[SourceId, ListUnusable] | None = None
     for source, found in zip(

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.caller import ENV_KEY_ID, Caller
+from omniroute.caller import Caller
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.operations.progress import Report
@@ -151,20 +151,6 @@ def _saving(combo: Combo) -> Repair:
     return mend
 
 
-async def _budgets(engine: Engine) -> AsyncGenerator[Found]:
-    """Budgets of keys that are gone."""
-    keys = {key.id for key in engine.snapshot.keys.values()} | {ENV_KEY_ID}
-    gone = [one for kind, one in engine.snapshot.budgets if kind == "key" and one not in keys]
-
-    async def mend(work: Work) -> None:
-        for one in gone:
-            await work.budgets.delete("key", one)
-
-    if gone:
-        told = f"{len(gone)} budgets are of keys that do not exist."
-        yield _broken("budgets", told, len(gone)), mend
-
-
 async def _sums(engine: Engine) -> AsyncGenerator[Found]:
     """Sums over usage that are not the sums of what is there."""
     async with engine.database.reading() as work:
@@ -192,7 +178,6 @@ _CHECKS: tuple[tuple[str, Callable[[Engine], AsyncGenerator[Found]]], ...] = (
     ("pages are checked", _pages),
     ("references between tables are checked", _orphans),
     ("combos are checked", _combos),
-    ("budgets are checked", _budgets),
     ("sums over usage are checked", _sums),
 )
 """What is looked at, in order, and what is said when it is done."""

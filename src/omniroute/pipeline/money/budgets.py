@@ -10,7 +10,7 @@ from omniroute.caller import Caller
 from omniroute.pipeline.callers.session_ids import names_of
 from omniroute.storage.records.money import BudgetRow, WindowKey
 
-ScopeKind: TypeAlias = Literal["key", "session", "run", "task"]
+ScopeKind: TypeAlias = Literal["key", "session", "run", "task", "guard"]
 Period: TypeAlias = Literal["daily", "weekly", "monthly", "total"]
 BreachAction: TypeAlias = Literal["deny", "degrade", "alert"]
 
@@ -18,7 +18,8 @@ PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
 
 
 class Scope(Struct, frozen=True):
-    """Whose money it is: a key, a session, everything one run causes, or one A2A task."""
+    """Whose money it is: a key, a session, everything one run causes, or one A2A task. A guard
+    is what a caller limits itself to, by the name its records are kept under."""
 
     kind: ScopeKind
     id: str
@@ -96,6 +97,7 @@ def budgets_for(
         *(("session", name) for name in names_of(session)),
         ("run", caller.run_id),
         ("task", caller.task_id),
+        ("guard", caller.owner),
     )
     rows = (budgets.get((kind, name)) for kind, name in scopes if name is not None)
     return [budget_of(row) for row in rows if row is not None]

@@ -259,7 +259,7 @@ class Ledger:
             if everything or (idle and not purse.held):
                 await self._return(purse)
             over = purse.window.end_ms is not None and purse.window.end_ms <= self.now_ms()
-            if over and not purse.held and not purse.free:
+            if over and not purse.held and not purse.unheld:
                 self._purses.pop(key, None)
 
     def forget(self, kind: str, scope_id: str) -> None:
@@ -367,10 +367,10 @@ class Ledger:
         if self.vault is None:
             return
         async with purse.lock:
-            free = purse.free
-            if free > 0:
-                purse.leased -= free
-                await self.vault.give_back(purse.window.key, free)
+            unheld = purse.unheld
+            if unheld > 0:
+                purse.leased -= unheld
+                await self.vault.give_back(purse.window.key, unheld)
 
     async def _something_settles(self) -> None:
         """Wait for a settlement here, or a little, for one elsewhere."""

@@ -53,9 +53,15 @@ class Purse:
     known: bool = False
 
     @property
-    def free(self) -> int:
-        """What may be set aside without asking anybody."""
+    def unheld(self) -> int:
+        """What of the lease no request holds."""
         return self.leased - self.held
+
+    @property
+    def free(self) -> int:
+        """What may be set aside without asking anybody: never more than a limit that was lowered
+        leaves."""
+        return min(self.leased, self.unspent) - self.held
 
     @property
     def unspent(self) -> int:

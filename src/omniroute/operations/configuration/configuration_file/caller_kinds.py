@@ -1,6 +1,7 @@
 """Keys of the gateway and budgets in a configuration file."""
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -36,7 +37,9 @@ from omniroute.storage.records.money import BudgetRow
 SHORTEST_KEY = 16
 """Characters a key from a reference must have: a shorter one can be guessed."""
 
-_KINDS: tuple[ScopeKind, ...] = get_args(ScopeKind)
+_KINDS: tuple[ScopeKind, ...] = tuple(one for one in get_args(ScopeKind) if one != "guard")
+"""Guards are no configuration: callers set them for the session they are in."""
+
 _IDENTITY = (
     "id",
     "name",
@@ -153,7 +156,9 @@ class KeysKind(Kind[ApiKey]):
         left = {row.id for row in gone}
         rows = with_rows(stored.keys, ((row.id, row) for row in wanted), left)
         budgets = tuple(
-            row for row in stored.budgets if not (row.scope_kind == "key" and row.scope_id in left)
+            row
+            for row in stored.budgets
+            if not (row.scope_kind in ("key", "guard") and row.scope_id in left)
         )
         return replace(stored, keys=rows, budgets=budgets)
 
@@ -165,10 +170,12 @@ class KeysKind(Kind[ApiKey]):
 
     async def delete(self, work: Work, row: ApiKey, doing: Applying) -> None:
         await work.keys.delete(row.id)
-        await work.budgets.delete("key", row.id)
+        for kind in ("key", "guard"):
+            await work.budgets.delete(kind, row.id)
         await work.rates.drop_key(row.id)
         await work.sessions.drop_key(row.id)
-        doing.after.append(lambda: doing.engine.ledger.forget("key", row.id))
+        for kind in ("key", "guard"):
+            doing.after.append(partial(doing.engine.ledger.forget, kind, row.id))
 
     def require_deletable(self, reading: Reading, gone: Collection[ApiKey]) -> None:
         """Nobody takes away the key they manage with.
@@ -190,6 +197,8 @@ class BudgetsKind(Kind[BudgetRow]):
     def rows(self, stored: Everything) -> Iterator[tuple[Name, BudgetRow]]:
         keys = Names(stored).keys
         for row in stored.budgets:
+            if row.scope_kind not in _KINDS:
+                continue
             known = keys.get(row.scope_id, row.scope_id) if row.scope_kind == "key" else None
             yield (row.scope_kind, known or row.scope_id), row
 
