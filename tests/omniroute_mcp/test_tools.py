@@ -9,7 +9,17 @@ import pytest
 from jsonschema_rs import validator_for
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
-from tests.omniroute_mcp.tools import combos, memory, models, money, quotas, routing, system
+from tests.omniroute_mcp.tools import (
+    caches,
+    combos,
+    memory,
+    models,
+    money,
+    proxies,
+    quotas,
+    routing,
+    system,
+)
 from tests.omniroute_mcp.tools.example import Example, populate
 from tests.support.price_lists import served
 
@@ -23,7 +33,7 @@ from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SUBJECTS = (system, combos, models, money, quotas, routing, memory)
+SUBJECTS = (system, caches, combos, models, money, proxies, quotas, routing, memory)
 EXAMPLES: Mapping[str, Example] = {
     name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
 }

@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 
-from omniroute_mcp.tools import combos, memory, models, money, quotas, routing, system
+from omniroute_mcp.tools import (
+    caches,
+    combos,
+    memory,
+    models,
+    money,
+    proxies,
+    quotas,
+    routing,
+    system,
+)
 from omniroute_mcp.tools.row import ToolRow
 
 _ROWS = (
     *system.TOOLS,
+    *caches.TOOLS,
     *combos.TOOLS,
     *models.TOOLS,
     *money.TOOLS,
+    *proxies.TOOLS,
     *quotas.TOOLS,
     *routing.TOOLS,
     *memory.TOOLS,

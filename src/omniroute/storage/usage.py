@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, RowMapping, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records.usage import UsageRow, UsageTotals
+from omniroute.storage.records.usage import PromptCacheSum, UsageRow, UsageTotals
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import usage_history as table
 
@@ -28,6 +28,8 @@ _COLUMNS = {
 _FIELDS = {column: field for field, column in _COLUMNS.items()}
 
 _succeeded = func.count(case((table.c.success, table.c.request_id)).distinct())
+_cached = table.c.tokens_cache_read
+_cache_written = table.c.tokens_cache_creation + func.coalesce(table.c.tokens_cache_creation_1h, 0)
 _TOTALS: tuple[ColumnElement[Any], ...] = (
     func.count(table.c.request_id.distinct()).label("requests"),
     (func.count(table.c.request_id.distinct()) - _succeeded).label("failures"),
@@ -96,6 +98,35 @@ class UsageRepository:
         rows = (await self._connection.execute(newest)).mappings().all()
         return tuple(
             UsageRow(**{_FIELDS.get(k, k): v for k, v in row.items()}) for row in reversed(rows)
+        )
+
+    async def prompt_cache(self, since_ms: int) -> tuple[PromptCacheSum, ...]:
+        """What providers' own caches did since a time (inclusive), by model."""
+        of_model = (table.c.provider, table.c.model)
+        rows = await self._connection.execute(
+            select(
+                *of_model,
+                func.count().label("attempts"),
+                func.sum(case((_cached + _cache_written > 0, 1), else_=0)).label("cached_attempts"),
+                func.sum(table.c.tokens_input + _cached + _cache_written).label("prompt_tokens"),
+                func.sum(_cached).label("cached_tokens"),
+                func.sum(_cache_written).label("written_tokens"),
+            )
+            .where(table.c.timestamp >= since_ms)
+            .group_by(*of_model)
+            .order_by(*of_model)
+        )
+        return tuple(
+            PromptCacheSum(
+                provider=row["provider"],
+                model=row["model"],
+                attempts=int(row["attempts"]),
+                cached_attempts=int(row["cached_attempts"]),
+                prompt_tokens=int(row["prompt_tokens"]),
+                cached_tokens=int(row["cached_tokens"]),
+                written_tokens=int(row["written_tokens"]),
+            )
+            for row in rows.mappings()
         )
 
     async def for_request(self, request_id: str) -> tuple[UsageRow, ...]:

@@ -206,3 +206,16 @@ class UsageTotals(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cost_micro_usd: int = 0
     latency_ms: int = 0
+
+
+class PromptCacheSum(Struct, frozen=True, kw_only=True):
+    """What a provider's own cache did for one model. `cached_attempts` read from it or wrote to
+    it, `prompt_tokens` are all tokens read, `cached_tokens` those of them that came from it."""
+
+    provider: str
+    model: str
+    attempts: int
+    cached_attempts: int
+    prompt_tokens: int
+    cached_tokens: int
+    written_tokens: int
