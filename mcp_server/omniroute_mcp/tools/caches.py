@@ -45,5 +45,10 @@ TOOLS = (
         writes=True,
         destructive=True,
         time_limit_s=ADVANCED_S,
+        confirm=lambda query: (
+            None
+            if query.signature is not None or query.model is not None
+            else "Drop every kept answer?"
+        ),
     ),
 )

@@ -88,5 +88,10 @@ TOOLS = (
         writes=True,
         destructive=True,
         time_limit_s=ADVANCED_S,
+        confirm=lambda query: (
+            "Repair what is broken in the database? A backup is made first."
+            if query.auto_repair
+            else None
+        ),
     ),
 )

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import InvalidRequest, NotFound
+from omniroute.operations.accounts.account_models import NOT_ASKED
 from omniroute.operations.accounts.connections import (
     ConnectionInput,
     create_connection,
@@ -16,6 +18,7 @@ from omniroute.operations.accounts.connections import (
 )
 from omniroute.operations.accounts.nodes import NodeInput, create_node
 from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.models.custom_models import ModelChange, add_custom_model
 from omniroute.operations.models.models import (
     CatalogModel,
     ModelPricing,
@@ -123,8 +126,8 @@ async def test_the_catalogue_tells_state_and_price(
         trip(engine, ago_ms=ago_ms)
     found = await list_models_catalog(engine, OPERATOR, ModelsQuery(provider="ds"))
     (row,) = found.models
-    assert row.pricing is not None
-    assert msgspec.structs.replace(row, pricing=None) == CatalogModel(
+    assert row.pricing is not UNSET
+    assert msgspec.structs.replace(row, pricing=UNSET) == CatalogModel(
         id="ds/deepseek-chat", provider="deepseek", status=status
     )
 
@@ -133,7 +136,31 @@ async def test_the_demo_is_free_and_what_nobody_prices_is_unknown(engine: Engine
     await add(engine, "nvidia", "m")
     found = await list_models_catalog(engine, OPERATOR, ModelsQuery())
     prices = {row.id: row.pricing for row in found.models}
-    assert (prices["demo/echo"], prices["nvidia/m"]) == (ModelPricing(0.0, 0.0), None)
+    assert (prices["demo/echo"], prices["nvidia/m"]) == (ModelPricing(0.0, 0.0), UNSET)
+
+
+async def test_one_provider_says_itself_what_it_has(engine: Engine) -> None:
+    asked = await list_models_catalog(engine, OPERATOR, ModelsQuery(provider="demo"))
+    assert (asked.source, asked.warning) == ("local_catalog", NOT_ASKED)
+    await add(engine, "deepseek", "one")
+    known = await list_models_catalog(engine, OPERATOR, ModelsQuery(provider="ds"))
+    assert ([row.id for row in known.models], known.source) == (["ds/one"], "cache")
+    stranger = Caller(door="mcp", key_id="k")
+    told = await list_models_catalog(engine, stranger, ModelsQuery(provider="ds"))
+    assert ([row.id for row in told.models], told.source) == (["ds/one"], "local_catalog")
+    nothing = await list_models_catalog(engine, OPERATOR, ModelsQuery(provider="groq"))
+    assert nothing.models == ()
+    assert nothing.warning == "No account of 'groq' is set up, so nothing of it can be asked for."
+
+
+async def test_models_of_an_operator_say_what_they_can_do(engine: Engine) -> None:
+    await add(engine, "deepseek", "chatty")
+    new = ModelChange(
+        provider="deepseek", model_id="pictures", supported_endpoints=("images-generations",)
+    )
+    await add_custom_model(engine, OPERATOR, new)
+    found = await list_models_catalog(engine, OPERATOR, ModelsQuery(capability="image"))
+    assert [(row.id, row.capabilities) for row in found.models] == [("ds/pictures", ("image",))]
 
 
 async def test_what_the_catalogue_has_nothing_of_is_empty_and_strangers_are_named(

@@ -1,7 +1,7 @@
 """Which models can be asked for right now, and what is known about them."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -10,11 +10,12 @@ from omniroute.caller import Caller
 from omniroute.catalog.models import known_models
 from omniroute.engine import Engine
 from omniroute.errors import NotFound
+from omniroute.operations.accounts.account_models import account_models
 from omniroute.operations.models.provider_named import provider_named
 from omniroute.routing.naming.permission import model_allowed
 from omniroute.routing.naming.resolve import suggest_model
 from omniroute.routing.snapshot import Snapshot
-from omniroute.storage.records.configuration import Connection
+from omniroute.storage.records.configuration import Capability, Connection
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True):
@@ -137,6 +138,9 @@ class ModelsQuery(Struct, frozen=True, kw_only=True):
     ) = None
 
 
+Source: TypeAlias = Literal["api", "cache", "local_catalog"]
+
+
 class ModelPricing(Struct, frozen=True, rename="camel"):
     """USD per million tokens."""
 
@@ -151,51 +155,78 @@ class CatalogModel(Struct, frozen=True, kw_only=True):
     provider: str
     capabilities: tuple[str, ...] = ("chat",)
     status: Literal["available", "degraded", "unavailable"] = "available"
-    pricing: ModelPricing | None = None
+    pricing: ModelPricing | UnsetType = UNSET
 
 
 class ModelsCatalog(Struct, frozen=True, kw_only=True):
-    """The models that can be asked for, with state and price."""
+    """The models that can be asked for, with state and price. `source` is where the list comes
+    from, `warning` why it is not the provider's own."""
 
     models: tuple[CatalogModel, ...]
-    source: str = "local_catalog"
+    source: Source = "local_catalog"
+    warning: str | UnsetType = UNSET
 
 
 async def list_models_catalog(engine: Engine, caller: Caller, query: ModelsQuery) -> ModelsCatalog:
-    """Models of the configured providers with capability, state and price.
+    """Models with capability, state and price: those of one provider as it lists them itself,
+    else those that are known of every configured provider. Hidden ones are left out. Only for
+    operators a provider is asked, which makes its models known.
 
     Raises:
         InvalidRequest: the provider is not known.
+        UpstreamFailed: the provider gives no list, and nothing is known of it.
     """
     snapshot = engine.snapshot
     wanted: str | None = None
     if query.provider is not None:
         wanted = provider_named(snapshot, query.provider, param="provider")
-    if query.capability not in (None, "chat"):
-        return ModelsCatalog(models=())
-    view = engine.health.view()
-    models: list[CatalogModel] = []
-    for provider_id, accounts in snapshot.accounts.items():
-        if wanted not in (None, provider_id):
-            continue
-        row = snapshot.providers[provider_id]
-        for model in _served(snapshot, accounts):
-            name = f"{row.alias or row.id}/{model}"
-            if not model_allowed(caller.allowed_models, (name, f"{provider_id}/{model}", model)):
-                continue
-            blocked = [view.blocked(provider_id, account.id, model) for account in accounts]
-            probing = view.breaker(provider_id) == "HALF_OPEN"
-            price = snapshot.price(provider_id, model)
-            models.append(
-                CatalogModel(
-                    id=name,
-                    provider=provider_id,
-                    status="unavailable"
-                    if all(blocked)
-                    else ("degraded" if probing else "available"),
-                    pricing=None
-                    if price is None
-                    else ModelPricing(price.input.base / 1e6, price.output.base / 1e6),
-                )
-            )
-    return ModelsCatalog(models=tuple(models))
+    source: Source = "local_catalog"
+    warning: str | UnsetType = UNSET
+    own: tuple[str, ...] | None = None
+    if wanted is not None and wanted not in snapshot.accounts:
+        warning = f"No account of '{wanted}' is set up, so nothing of it can be asked for."
+    elif wanted is not None and query.capability is None and caller.is_operator:
+        account = snapshot.accounts[wanted][0]
+        live = await account_models(engine, caller, account.id, exclude_hidden=True)
+        own, source, warning = tuple(row.id for row in live.models), live.source, live.warning
+    models = [
+        found
+        for provider, accounts in snapshot.accounts.items()
+        if wanted in (None, provider)
+        for model in own or _served(snapshot, accounts)
+        if (found := _catalogued(engine, caller, provider, model)) is not None
+        and query.capability in (None, *found.capabilities)
+    ]
+    return ModelsCatalog(models=tuple(models), source=source, warning=warning)
+
+
+def _catalogued(engine: Engine, caller: Caller, provider: str, model: str) -> CatalogModel | None:
+    """A model as it stands; None where the caller may not use it."""
+    snapshot, view = engine.snapshot, engine.health.view()
+    name = snapshot.written(provider, model)
+    if not model_allowed(caller.allowed_models, (name, f"{provider}/{model}", model)):
+        return None
+    accounts = snapshot.accounts[provider]
+    blocked = [view.blocked(provider, account.id, model) for account in accounts]
+    probing = view.breaker(provider) == "HALF_OPEN"
+    price, custom = snapshot.price(provider, model), snapshot.custom_models.get(provider, {})
+    endpoints = custom[model].supported_endpoints if model in custom else ("chat",)
+    return CatalogModel(
+        id=name,
+        provider=provider,
+        capabilities=tuple(dict.fromkeys(_ABLE.get(one, one) for one in endpoints)),
+        status="unavailable" if all(blocked) else ("degraded" if probing else "available"),
+        pricing=UNSET
+        if price is None
+        else ModelPricing(price.input.base / 1e6, price.output.base / 1e6),
+    )
+
+
+_ABLE: Mapping[Capability, str] = {
+    "embeddings": "embedding",
+    "images": "image",
+    "images-generations": "image",
+    "audio-transcriptions": "audio",
+    "audio-speech": "audio",
+}
+"""What a model can do, by the endpoint it serves; others are called as their endpoint is."""

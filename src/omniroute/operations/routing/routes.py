@@ -27,13 +27,14 @@ class Fallback(Struct, frozen=True, rename="camel"):
 
 
 class Factor(Struct, frozen=True, rename="camel"):
-    """One recorded factor of a score; `value` is null when nothing was measured, and then the
-    mean of the other candidates contributes."""
+    """One recorded factor of a score. Where it was not `measured`, `value` is what stood in for
+    it: the mean of the other candidates."""
 
     name: str
-    value: float | None
+    value: float
     weight: float
     contribution: float
+    measured: bool
 
 
 class Decision(Struct, frozen=True, rename="camel"):
@@ -103,19 +104,19 @@ def _chosen(trace: RouteTrace) -> Candidate | None:
 
 
 def _factors(chosen: Candidate | None) -> tuple[Factor, ...]:
-    """The factors of a score, each with what it contributed to it."""
+    """The factors that counted in a score, each with what it contributed to it."""
     rows = chosen.factors if chosen is not None else ()
-    weight = sum(row.weight for row in rows if row.counted is not None)
+    counted = [(row, row.counted) for row in rows if row.counted is not None]
+    weight = sum(row.weight for row, _ in counted)
     return tuple(
         Factor(
             name=row.name,
-            value=row.value,
+            value=value,
             weight=row.weight,
-            contribution=(
-                0 if row.counted is None else round(row.counted * row.weight / weight, 6)
-            ),
+            contribution=round(value * row.weight / weight, 6) if weight else 0,
+            measured=row.value is not None,
         )
-        for row in rows
+        for row, value in counted
     )
 
 

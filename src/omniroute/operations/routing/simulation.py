@@ -13,7 +13,7 @@ from omniroute.pipeline.money.estimate import DEFAULT_OUTPUT_TOKENS
 from omniroute.routing.plan import Plan
 from omniroute.routing.refusals import refusal
 from omniroute.routing.survey import leaves
-from omniroute.routing.targets import Asked, Candidate
+from omniroute.routing.targets import Asked, BreakerState, Candidate
 
 MAX_PROMPT_TOKENS = 1_000_000_000
 
@@ -46,7 +46,7 @@ class SimulatedStep(Struct, frozen=True, rename="camel"):
     connection: str
     probability: float
     estimated_cost: float | None
-    health_status: str
+    health_status: BreakerState
     quota_available: float
     reasons: tuple[str, ...]
     score: float | None = None
