@@ -47,19 +47,23 @@ def completion(
     engine: Engine, rows: Sequence[ResourceRow], params: types.CompleteRequestParams
 ) -> types.Completion:
     """The values that begin with what is written, in any case; nothing for an unknown argument."""
-    kind = _kind(rows, params)
     resolved = (params.context.arguments if params.context else None) or {}
-    values = _VALUES[kind](engine, resolved) if kind is not None and kind in _VALUES else ()
+    values = _values(engine, rows, params, resolved)
     begun = params.argument.value.lower()
     found = list(dict.fromkeys(one for one in values if one.lower().startswith(begun)))
     return types.Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
 
 
-def _kind(rows: Sequence[ResourceRow], params: types.CompleteRequestParams) -> str | None:
-    """What kind of value an argument takes."""
-    argument = params.argument.name
+def _values(
+    engine: Engine,
+    rows: Sequence[ResourceRow],
+    params: types.CompleteRequestParams,
+    resolved: Resolved,
+) -> Iterable[str]:
+    """Everything the argument may be: names mean the same in every prompt and template."""
     if isinstance(params.ref, types.PromptReference):
-        row = PROMPTS.get(params.ref.name)
-        named = row is not None and argument in {one.name for one in row.arguments}
-        return argument if named else None
-    return next((row.completes.get(argument) for row in rows if row.uri == params.ref.uri), None)
+        known = params.ref.name in PROMPTS
+    else:
+        known = any(row.uri == params.ref.uri for row in rows)
+    kind = _VALUES.get(params.argument.name) if known else None
+    return kind(engine, resolved) if kind is not None else ()

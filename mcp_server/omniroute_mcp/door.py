@@ -24,7 +24,7 @@ from omniroute_mcp.calling import ToolCalls
 from omniroute_mcp.changes import Bus, Changes
 from omniroute_mcp.heartbeat import Heartbeat, beating, heartbeat_path
 from omniroute_mcp.http_side import HttpSide, http_side
-from omniroute_mcp.listeners import LISTENER, Listener, Listeners
+from omniroute_mcp.listeners import Listeners
 from omniroute_mcp.resources.row import ResourceRow
 from omniroute_mcp.resources.rows import ROWS
 from omniroute_mcp.server import Handlers
@@ -80,7 +80,7 @@ def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
         engine,
         callers,
         ToolCalls(engine, callers, tools),
-        (card, *ROWS),
+        (*ROWS, card),
         ListenHandler(bus),
         listeners,
         RequestStateSecurity(
@@ -160,7 +160,6 @@ async def run_stdio(engine: Engine, policy: Policy, data_dir: Path, agent_card: 
     behind = parts(engine, Callers(policy, over_stdio=True, stdio_session=session), agent_card)
     server = behind.server()
     first = first_beat(engine.version, policy, engine.now_ms())
-    LISTENER.set(Listener())
     async with (
         behind.lifespan(),
         beating(heartbeat_path(data_dir), first),

@@ -1,7 +1,7 @@
 """The clients of the handshake era that want to be told of changes, and how they are told.
 
-Each session has one `Listener`, found through a context variable that its transport sets for every
-message. It is forgotten with the session, as nothing else holds it.
+Each session has one `Listener`, found through a context variable that the HTTP transports set for
+every message. It is forgotten with the session, as nothing else holds it.
 """
 
 from collections.abc import AsyncGenerator, Callable

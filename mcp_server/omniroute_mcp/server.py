@@ -17,7 +17,7 @@ from omniroute_mcp import listing, prompts
 from omniroute_mcp.callers import Callers, Context
 from omniroute_mcp.calling import ToolCalls
 from omniroute_mcp.completions import completion
-from omniroute_mcp.listeners import LISTENER, Listeners
+from omniroute_mcp.listeners import LISTENER, Listener, Listeners
 from omniroute_mcp.paging import page
 from omniroute_mcp.resources import reading
 from omniroute_mcp.resources.reading import Resources
@@ -50,7 +50,10 @@ class OmniRouteServer(Server[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What is behind every method, bound to how callers are known on a transport."""
+    """What is behind every method, bound to how callers are known on a transport.
+
+    `own` is the session where there is only one, as over stdio.
+    """
 
     engine: Engine
     callers: Callers
@@ -59,6 +62,7 @@ class Handlers:
     listen: ListenHandler
     listeners: Listeners
     state: RequestStateSecurity
+    own: Listener = field(default_factory=Listener)
     resources: Resources = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +105,7 @@ class Handlers:
     async def _noticing(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Keep how a session of the handshake era is reached."""
         if ctx.method == "notifications/initialized":
-            listener = LISTENER.get()
+            listener = LISTENER.get(self.own)
             listener.session = ctx.session
             self.listeners.add(listener)
         return await call_next(ctx)
@@ -142,13 +146,13 @@ class Handlers:
         self, context: Context, params: types.SubscribeRequestParams
     ) -> types.EmptyResult:
         await self.resources.require(context, str(params.uri))
-        LISTENER.get().uris.add(str(params.uri))
+        LISTENER.get(self.own).uris.add(str(params.uri))
         return types.EmptyResult()
 
     async def _unsubscribe(
         self, _context: Context, params: types.UnsubscribeRequestParams
     ) -> types.EmptyResult:
-        LISTENER.get().uris.discard(str(params.uri))
+        LISTENER.get(self.own).uris.discard(str(params.uri))
         return types.EmptyResult()
 
     async def _listen(
@@ -179,7 +183,7 @@ class Handlers:
     async def _set_level(
         self, _context: Context, params: types.SetLevelRequestParams
     ) -> types.EmptyResult:
-        LISTENER.get().level = params.level
+        LISTENER.get(self.own).level = params.level
         return types.EmptyResult()
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
+from mcp_types import ResourceTemplateReference
 from tests.support.processes import Gateway
 
 from omniroute_mcp.tools import TOOLS
@@ -122,6 +123,35 @@ async def test_progress_tells_the_text_so_far(
         async with Client(connect(gateway, tmp_path), mode=era) as client:
             await client.call_tool("omniroute_route_request", asked, progress_callback=heard)
     assert told == [(6.0, "hello "), (11.0, "hello from "), (14.0, "hello from mcp")]
+
+
+async def test_stdio_has_an_engine_of_its_own_where_the_gateway_leaves_it_stdio(
+    tmp_path: Path,
+) -> None:
+    with anyio.fail_after(LIMIT_S), Gateway(tmp_path) as beside:
+        async with httpx.AsyncClient(base_url=beside.url) as http:
+            chosen = await http.patch("/api/settings", json={"mcpTransport": "stdio"})
+        assert chosen.status_code == 200, chosen.text
+        async with Client(stdio(tmp_path)) as client:
+            routed = await client.call_tool("omniroute_route_request", HELLO)
+        assert beside.stop() == 0
+    assert not routed.is_error
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
+async def test_every_transport_reads_prompts_and_completes(
+    gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
+) -> None:
+    with anyio.fail_after(LIMIT_S):
+        async with Client(connect(gateway, tmp_path), mode=era) as client:
+            assert (await client.read_resource("omniroute://health")).contents
+            assert (await client.get_prompt("incident-summary")).messages
+            period = ResourceTemplateReference(
+                type="ref/resource", uri="omniroute://usage/{period}"
+            )
+            found = await client.complete(period, {"name": "period", "value": "mo"})
+            assert found.completion.values == ["month"]
 
 
 THROUGH_THE_GATEWAY = {name: one for name, one in TRANSPORTS.items() if name != "stdio"}

@@ -15,8 +15,7 @@ Read: TypeAlias = Callable[[Engine, Caller, Mapping[str, str]], Awaitable[Any]]
 
 
 class ResourceRow(Struct, frozen=True, kw_only=True):
-    """One resource, or one template when its URI has variables. `completes` names, for each
-    variable, the kind of value it takes."""
+    """One resource, or one template when its URI has variables."""
 
     uri: str
     name: str
@@ -24,7 +23,6 @@ class ResourceRow(Struct, frozen=True, kw_only=True):
     description: str
     scopes: frozenset[str]
     read: Read
-    completes: Mapping[str, str] = {}
 
     @property
     def is_template(self) -> bool:
@@ -38,7 +36,6 @@ def of_tool(
     *,
     name: str,
     description: str,
-    completes: Mapping[str, str] | None = None,
     **fixed: Any,
 ) -> ResourceRow:
     """The resource that reads as a tool's result does, with the scopes of that tool."""
@@ -55,7 +52,6 @@ def of_tool(
         description=description,
         scopes=row.scopes,
         read=read,
-        completes=completes or {},
     )
 
 

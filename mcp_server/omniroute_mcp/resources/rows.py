@@ -7,11 +7,9 @@ from omniroute.engine import Engine
 from omniroute.errors import NotFound
 from omniroute.operations.combos.combo_listing import ListedCombo, listed_combo
 from omniroute.operations.models.discovery import ProviderList, list_providers
+from omniroute.operations.money.budget_overview import BudgetOverview, budget_overview
 from omniroute.operations.routing.routes import ExplainQuery, Explanation, explain_route
 from omniroute_mcp.resources.row import ResourceRow, of_tool
-
-COMBO = {"comboId": "comboId"}
-PROVIDER = {"provider": "provider"}
 
 
 async def _combo(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> ListedCombo:
@@ -20,6 +18,10 @@ async def _combo(engine: Engine, caller: Caller, variables: Mapping[str, str]) -
 
 async def _providers(engine: Engine, caller: Caller, _variables: Mapping[str, str]) -> ProviderList:
     return await list_providers(engine, caller)
+
+
+async def _budget(engine: Engine, caller: Caller, _variables: Mapping[str, str]) -> BudgetOverview:
+    return await budget_overview(engine, caller)
 
 
 async def _route(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> Explanation:
@@ -63,12 +65,25 @@ ROWS: tuple[ResourceRow, ...] = (
         name="quota",
         description="What is left of every account's quota, and how its token is.",
     ),
+    ResourceRow(
+        uri="omniroute://budget",
+        name="budget",
+        title="Budgets",
+        description="Every limit you spend under, what is left of it, and the guard you set.",
+        scopes=frozenset({"read:usage"}),
+        read=_budget,
+    ),
+    of_tool(
+        "omniroute://session",
+        "omniroute_get_session_snapshot",
+        name="session",
+        description="What this session cost so far, and which models answered.",
+    ),
     of_tool(
         "omniroute://models/{provider}",
         "omniroute_list_models_catalog",
         name="models-of-provider",
         description="The models of one provider.",
-        completes=PROVIDER,
     ),
     ResourceRow(
         uri="omniroute://combos/{comboId}",
@@ -77,21 +92,24 @@ ROWS: tuple[ResourceRow, ...] = (
         description="One combo, by id or name, with its targets and what it has measured.",
         scopes=frozenset({"read:combos"}),
         read=_combo,
-        completes=COMBO,
     ),
     of_tool(
         "omniroute://combos/{comboId}/metrics",
         "omniroute_get_combo_metrics",
         name="combo-metrics",
         description="How one combo does, in all and by provider.",
-        completes=COMBO,
     ),
     of_tool(
         "omniroute://providers/{provider}/metrics",
         "omniroute_get_provider_metrics",
         name="provider-metrics",
         description="Latency, errors, breaker and quota of one provider.",
-        completes=PROVIDER,
+    ),
+    of_tool(
+        "omniroute://usage/{period}",
+        "omniroute_cost_report",
+        name="usage",
+        description="What was spent in a session, day, week or month, by provider and model.",
     ),
     ResourceRow(
         uri="omniroute://routes/{requestId}",

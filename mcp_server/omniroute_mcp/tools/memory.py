@@ -68,6 +68,12 @@ async def _clear(
     return Cleared(True, await memories.clear_memories(engine, caller, query))
 
 
+def _what_is_lost(query: memories.MemoryClear) -> str:
+    which = f"{query.type} memories" if query.type else "memories"
+    since = f" from before {query.older_than}" if query.older_than else ""
+    return f"Delete all {which}{since} of {query.api_key_id}? They cannot be had back."
+
+
 TOOLS = (
     ToolRow(
         number=31,
@@ -114,5 +120,6 @@ TOOLS = (
         source_endpoints=("/api/memory/{id}",),
         writes=True,
         destructive=True,
+        confirm=_what_is_lost,
     ),
 )
