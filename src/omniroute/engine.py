@@ -33,6 +33,7 @@ from omniroute.routing.proxying import Outbound
 from omniroute.routing.resilience.health import Health
 from omniroute.routing.resilience.policy import Policy
 from omniroute.routing.snapshot import Snapshot, build_snapshot
+from omniroute.skills.tool import ToolRegistry
 from omniroute.storage.backups.store import Backups
 from omniroute.storage.configured import Configured, read_again, read_all
 from omniroute.storage.database import Database, Work
@@ -326,7 +327,7 @@ class Engine:
     the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
     `environ` is the environment of the process, where references of configuration files look.
     `proxy_test_url` is the page that tells who asks by which address it sees them, and
-    `reveals_keys` says whether texts of keys may be seen again.
+    `reveals_keys` says whether texts of keys may be seen again. `tools` are behind tool skills.
     """
 
     version: str
@@ -362,6 +363,7 @@ class Engine:
     proxy_test_url: str = ""
     reveals_keys: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
+    tools: ToolRegistry = field(default_factory=ToolRegistry)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
     @property

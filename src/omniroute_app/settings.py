@@ -78,6 +78,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     models_dev_sync_interval_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
     pricing_sync_litellm_url: str | None = None
     pricing_sync_models_dev_url: str | None = None
+    skills_timeout_ms: Annotated[int, Meta(ge=100, le=540_000)] = 30_000
+    skills_max_file_bytes: Annotated[int, Meta(ge=1, le=52_428_800)] = 1_048_576
+    skills_max_response_bytes: Annotated[int, Meta(ge=1, le=52_428_800)] = 256_000
     cloud_url: str = ""
     cloud_sync_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 12_000
     backup_max_files: Annotated[int, Meta(ge=1, le=10_000)] = 20
@@ -323,6 +326,15 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "cloud_sync_timeout_ms": Variable(
         ("CLOUD_SYNC_TIMEOUT_MS",), "How long a push of the configuration may take."
+    ),
+    "skills_timeout_ms": Variable(
+        ("SKILLS_EXECUTION_TIMEOUT_MS",), "How long an execution of a tool skill may take."
+    ),
+    "skills_max_file_bytes": Variable(
+        ("SKILLS_MAX_FILE_BYTES",), "Largest file tool skills read and write."
+    ),
+    "skills_max_response_bytes": Variable(
+        ("SKILLS_MAX_HTTP_RESPONSE_BYTES",), "How much of an answer `http_request` reads."
     ),
     "backup_max_files": Variable(
         ("DB_BACKUP_MAX_FILES",), "How many backups are kept; the oldest go."

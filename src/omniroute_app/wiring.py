@@ -12,6 +12,7 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
+from omniroute.operations.skills.built_in import prepare_skills
 from omniroute.operations.storage.reference_files import ReferenceFiles
 from omniroute.operations.storage.retention import kept_by_default
 from omniroute.pipeline.accounts.callbacks import Callbacks
@@ -92,6 +93,7 @@ from omniroute.upstream.gate import Gate
 from omniroute.upstream.pools import ProxyLimits
 from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
+from omniroute_agents.tools import built_in
 from omniroute_app.discovery import accounts_from_environment, local_servers
 from omniroute_app.logs import log_request
 from omniroute_app.settings import Settings, listed, with_env_file
@@ -255,7 +257,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         if settings.log_level.lower() in ("debug", "info"):
             traced.append(log_request)
         require_key = settings.require_api_key
-        yield Engine(
+        engine = Engine(
             version=__version__,
             database=database,
             backups=backups,
@@ -332,7 +334,19 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             environ=environ,
             started_at_ms=now_ms(),
             proxy_test_url=settings.proxy_test_url,
+            tools=built_in(
+                gate,
+                settings.data_dir,
+                lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
+                max_file_bytes=settings.skills_max_file_bytes,
+                max_response_bytes=settings.skills_max_response_bytes,
+                time_limit_s=settings.skills_timeout_ms / 1000,
+                holder=holder.name,
+                dead=holder.dead,
+            ),
         )
+        await prepare_skills(engine)
+        yield engine
 
 
 def database_url(settings: Settings) -> str:

@@ -18,6 +18,7 @@ from tests.omniroute_mcp.tools import (
     proxies,
     quotas,
     routing,
+    skills,
     system,
 )
 from tests.omniroute_mcp.tools.example import Example, populate
@@ -33,7 +34,7 @@ from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SUBJECTS = (system, caches, combos, models, money, proxies, quotas, routing, memory)
+SUBJECTS = (system, caches, combos, models, money, proxies, quotas, routing, memory, skills)
 EXAMPLES: Mapping[str, Example] = {
     name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
 }

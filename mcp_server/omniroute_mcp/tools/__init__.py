@@ -11,6 +11,7 @@ from omniroute_mcp.tools import (
     proxies,
     quotas,
     routing,
+    skills,
     system,
 )
 from omniroute_mcp.tools.row import ToolRow
@@ -25,6 +26,7 @@ _ROWS = (
     *quotas.TOOLS,
     *routing.TOOLS,
     *memory.TOOLS,
+    *skills.TOOLS,
 )
 
 TOOLS: Mapping[str, ToolRow] = {row.name: row for row in sorted(_ROWS, key=lambda row: row.number)}

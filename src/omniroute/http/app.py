@@ -61,6 +61,7 @@ from omniroute.http.management.resilience_routes import RESILIENCE
 from omniroute.http.management.session_routes import SESSIONS
 from omniroute.http.management.settings_routes import SETTINGS
 from omniroute.http.management.shaping_routes import SHAPING
+from omniroute.http.management.skill_routes import SKILL_ROUTES
 from omniroute.http.management.storage_routes import STORAGE
 from omniroute.http.management.sync_routes import SYNC
 from omniroute.http.management.system_routes import SYSTEM
@@ -206,6 +207,7 @@ _ROUTES = [
     *ANALYTICS,
     *SESSIONS,
     *MEMORY,
+    *SKILL_ROUTES,
     *STORAGE,
     *ENCRYPTION,
     *SYSTEM,

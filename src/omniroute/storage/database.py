@@ -48,6 +48,7 @@ from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.sessions import SessionRepository
 from omniroute.storage.settings import SettingsRepository
+from omniroute.storage.skills import ExecutionRepository, SkillRepository
 from omniroute.storage.states import StateRepository
 from omniroute.storage.sync_tokens import SyncTokenRepository
 from omniroute.storage.synced_prices import SyncedPriceRepository
@@ -107,6 +108,8 @@ class Work:
         self.sync_tokens = SyncTokenRepository(connection)
         self.refresh_leases = RefreshLeaseRepository(connection)
         self.memories = MemoryRepository(connection)
+        self.skills = SkillRepository(connection)
+        self.executions = ExecutionRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

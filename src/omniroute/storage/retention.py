@@ -23,6 +23,7 @@ from omniroute.storage.tables import (
     quota_snapshots,
     response_cache,
     routing_decisions,
+    skill_executions,
     stored_responses,
     usage_history,
 )
@@ -133,6 +134,13 @@ RULES: Mapping[str, Rule] = {
             at="updated_at_ms",
             keep=Keep(180),
             told="Memories nobody has stored again, beside those whose time has run out.",
+        ),
+        Rule(
+            name="skillExecutions",
+            table=skill_executions,
+            at="created_at_ms",
+            keep=Keep(30, 100_000),
+            told="What tool skills were given and what came of it.",
         ),
         Rule(
             name="storedResponses",

@@ -36,6 +36,7 @@ NO_SECRETS = frozenset(
         "conversation_pins",
         "proxy_logs",
         "memories",
+        "skill_executions",
     }
 )
 

@@ -61,7 +61,7 @@ class OutboundRequest(Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
-    method: Literal["GET", "POST", "DELETE"] = "POST"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     timeouts: Timeouts = Timeouts()
     allow_private: bool = False
     via: Via | None = None

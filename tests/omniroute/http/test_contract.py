@@ -26,6 +26,7 @@ KNOW_NO_ID = {
 }
 ASKS_ELSEWHERE = {
     "POST /api/pricing/sync": "there is no list at the address these tests give: 502",
+    "POST /api/skills/executions": "skills are off until somebody switches them on: 503",
 }
 MAY_BE_NULL = {
     "POST /api/keys/{key_id}/regenerate": "the body may be left out",
@@ -35,6 +36,7 @@ SOMETHING: dict[str, Json] = {
     "PATCH /api/providers/{connection_id}": {"name": "x"},
     "PATCH /api/keys/{key_id}": {"name": "x"},
     "PUT /api/combos/{combo_id}": {"name": "x"},
+    "PUT /api/skills/{skill_id}": {"mode": "off"},
     "PATCH /api/combos/{combo_id}": {"name": "x"},
 }
 """The body for routes that want a field, no matter which."""

@@ -169,6 +169,6 @@ async def test_logs_do_not_say_what_memories_say(
         await stored(client, content="canary-of-a-memory")
         await client.get(PATH, params={"q": "canary-of"})
         await client.get(f"{PATH}/health")
-        audit = (await client.get("/api/audit-log")).text
+        audit = (await client.get("/api/compliance/audit-log")).text
     out, err = capfd.readouterr()
     assert "canary" not in caplog.text + out + err + audit

@@ -44,6 +44,7 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
         "quotaSnapshots": 90,
         "proxyLogs": 7,
         "memoryEntries": 180,
+        "skillExecutions": 30,
         "storedResponses": 0,
         "budgetWindows": 400,
     }

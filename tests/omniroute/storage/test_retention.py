@@ -37,6 +37,7 @@ BOUNDED = {
     "refresh_leases": "goes when the renewal is over",
     "rotation_states": "goes with what it is about",
     "session_account_affinity": "goes unseen",
+    "skills": "configuration",
     "sync_tokens": "configuration",
     "usage_rollups": "sums by the hour",
 }

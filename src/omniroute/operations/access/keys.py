@@ -142,7 +142,7 @@ async def change_key(engine: Engine, caller: Caller, key_id: str, change: KeyCha
 
 
 async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
-    """Delete a key with its budget and its memories; it stops working with the next request.
+    """Delete a key with its budget, its memories and its skills; it stops working at once.
 
     Raises:
         NotFound: there is none with this id.
@@ -157,6 +157,7 @@ async def delete_key(engine: Engine, caller: Caller, key_id: str) -> None:
             await work.budgets.delete(kind, key_id)
         await work.rates.drop_key(key_id)
         await work.sessions.drop_key(key_id)
+        await work.skills.drop_key(key_id)
         await work.memories.clear(MemoryFilter(api_key_id=key_id))
     for kind in ("key", "guard"):
         engine.ledger.forget(kind, key_id)

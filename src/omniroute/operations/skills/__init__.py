@@ -1,0 +1,1 @@
+"""Tool skills: installed, switched, executed."""
