@@ -9,12 +9,6 @@ from omniroute.operations.chats.cache_report import (
 )
 from omniroute_mcp.tools.row import ADVANCED_S, NoInput, ToolRow, bare, plain
 
-
-def _everything(query: FlushQuery) -> str | None:
-    narrowed = query.signature or query.model
-    return None if narrowed else "Drop every kept answer, of all models?"
-
-
 TOOLS = (
     ToolRow(
         number=21,
@@ -50,7 +44,6 @@ TOOLS = (
         source_endpoints=("/api/cache",),
         writes=True,
         destructive=True,
-        confirm=_everything,
         time_limit_s=ADVANCED_S,
         confirm=lambda query: (
             None

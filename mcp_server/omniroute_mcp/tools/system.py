@@ -18,8 +18,6 @@ from omniroute.operations.usage.provider_metrics import (
 )
 from omniroute_mcp.tools.row import ADVANCED_S, NoInput, ToolRow, bare, plain
 
-_REPAIR = "Repair the database? A backup is made first; rows that point nowhere are deleted."
-
 TOOLS = (
     ToolRow(
         number=1,
@@ -89,7 +87,6 @@ TOOLS = (
         source_endpoints=("/api/db/health",),
         writes=True,
         destructive=True,
-        confirm=lambda query: _REPAIR if query.auto_repair else None,
         time_limit_s=ADVANCED_S,
         confirm=lambda query: (
             "Repair what is broken in the database? A backup is made first."
