@@ -49,7 +49,7 @@ def agent_card(
         version=version,
         provider=AgentProvider(organization=NAME, url=base_url),
         capabilities=AgentCapabilities(
-            streaming=True, push_notifications=False, extended_agent_card=True
+            streaming=True, push_notifications=True, extended_agent_card=True
         ),
         default_input_modes=MODES,
         default_output_modes=MODES,
@@ -111,7 +111,7 @@ def legacy_card(card: AgentCard) -> dict[str, Any]:
     kept = ("name", "description", "version", "skills", "defaultInputModes", "defaultOutputModes")
     legacy = {
         **{member: full[member] for member in kept},
-        "capabilities": {"streaming": True, "pushNotifications": False},
+        "capabilities": {"streaming": True, "pushNotifications": True},
         "authentication": {"schemes": ["api-key"], "apiKeyHeader": "Authorization"},
         "additionalInterfaces": [{"url": v03_url(card), "transport": "JSONRPC"}],
         "supportedInterfaces": full["supportedInterfaces"],

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,11 +14,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from omniroute.skills.skill import Skill
+from omniroute.upstream.webhooks import Webhooks
 from omniroute_a2a.binding import HttpJsonBinding
 from omniroute_a2a.cards import Cards, agent_card
+from omniroute_a2a.deliveries import Deliveries
 from omniroute_a2a.executor import SkillExecutor
 from omniroute_a2a.handler import Handler
 from omniroute_a2a.jsonrpc import Authenticate, JsonRpcDoor
+from omniroute_a2a.push import PushConfigs
+from omniroute_a2a.push_records import PushRecords
 from omniroute_a2a.records import TaskRecords
 from omniroute_a2a.rest import Helpers
 from omniroute_a2a.sse import HEARTBEAT_S, EventStreams
@@ -28,6 +32,8 @@ EngineT = TypeVar("EngineT")
 
 DEFAULT_TTL_MINUTES = 5
 SWEEP_EVERY_S = 60
+ORPHANS_KEPT_MS = 60_000
+"""How long a push configuration may wait for the task whose message brought it."""
 GRACE_AFTER_SKILLS_S = 5.0
 """How long after the slowest skill's time limit a stream may still be sending at shutdown."""
 
@@ -51,6 +57,8 @@ class A2ADoor:
     routes: list[BaseRoute]
     handler: Handler
     tasks: DurableTasks
+    push: PushConfigs
+    deliveries: Deliveries
     grace_s: float
 
     @asynccontextmanager
@@ -59,7 +67,8 @@ class A2ADoor:
         await self.tasks.recover()
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(sweep_forever, self.tasks)
+                group.start_soon(sweep_forever, self.tasks, self.push)
+                group.start_soon(self.deliveries.run)
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -83,10 +92,14 @@ def build(
     skills: Mapping[str, Skill[EngineT]],
     engine: EngineT,
     tasks: TaskRecords,
+    push: PushRecords,
+    webhooks: Webhooks,
+    allow_private_webhooks: Callable[[], bool],
     task_ttl_minutes: Callable[[], float] = lambda: DEFAULT_TTL_MINUTES,
     clock: Callable[[], int] = unix_ms,
     executor: AgentExecutor | None = None,
     heartbeat_s: float = HEARTBEAT_S,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> A2ADoor:
     """Put the door together.
 
@@ -101,21 +114,29 @@ def build(
         skills: by id; the cards list exactly these.
         engine: handed to every skill untouched.
         tasks: durable storage.
+        push: durable storage of who is told of changes, and what.
+        webhooks: the way to those.
+        allow_private_webhooks: the setting `a2aAllowPrivateWebhooks`.
         task_ttl_minutes: the setting `a2aTaskTtlMinutes`.
         clock: Unix milliseconds.
         executor: takes the place of the skills, in conformance runs.
+        sleep: seconds, between attempts to tell of changes.
     """
     skill_executor = SkillExecutor(skills, engine, clock)
+    deliveries = Deliveries(push, webhooks, allow_private_webhooks, clock, sleep)
+    configs = PushConfigs(push, clock, allow_private_webhooks)
     durable = DurableTasks(
         records=tasks,
         clock=clock,
         ttl_ms=lambda: int(task_ttl_minutes() * 60_000),
         interrupt=skill_executor.interrupt,
+        announced=deliveries.wake,
     )
     cards = Cards(skills, version, base_url, key_required)
     handler = Handler(
         executor=executor or skill_executor,
         tasks=durable,
+        push=configs,
         skills=skills,
         # Only its capabilities are read, and those do not depend on the settings.
         card=agent_card(tuple(skills.values()), version, "http://localhost", key_required=False),
@@ -132,7 +153,9 @@ def build(
     binding = HttpJsonBinding(
         handler=handler, authenticate=authenticate, enabled=enabled, grace_s=grace_s
     )
-    helpers = Helpers(handler=handler, cards=cards, enabled=enabled, authorize=authorize_operator)
+    helpers = Helpers(
+        handler=handler, push=push, cards=cards, enabled=enabled, authorize=authorize_operator
+    )
     routes: list[BaseRoute] = [
         *card_routes(cards),
         Route("/a2a", json_rpc.answer, methods=["POST"]),
@@ -140,7 +163,7 @@ def build(
         Mount("/a2a/v1", app=binding),
         *helpers.routes(),
     ]
-    return A2ADoor(routes, handler, durable, grace_s)
+    return A2ADoor(routes, handler, durable, configs, deliveries, grace_s)
 
 
 def card_routes(cards: Cards) -> list[Route]:
@@ -157,11 +180,12 @@ async def preflight(_request: Request) -> Response:
     return Response(status_code=204, headers=PREFLIGHT_HEADERS)
 
 
-async def sweep_forever(tasks: DurableTasks) -> None:
+async def sweep_forever(tasks: DurableTasks, push: PushConfigs) -> None:
     """Sweep once a minute. A sweep that fails is tried again a minute later."""
     while True:
         await anyio.sleep(SWEEP_EVERY_S)
         try:
             await tasks.sweep()
+            await push.records.delete_orphans(tasks.clock() - ORPHANS_KEPT_MS)
         except Exception:
             log.exception("sweeping A2A tasks failed")

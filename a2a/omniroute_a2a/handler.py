@@ -29,6 +29,7 @@ from omniroute.caller import Caller
 from omniroute.errors import Unauthenticated
 from omniroute_a2a.caller import caller_of
 from omniroute_a2a.executor import SKILL
+from omniroute_a2a.push import PushConfigs
 from omniroute_a2a.tasks import DurableTasks, skill_of
 
 DEFAULT_SKILL = "smart-routing"
@@ -87,6 +88,7 @@ class Handler(DefaultRequestHandler):
     Args:
         executor: runs the work.
         tasks: the durable store.
+        push: where changes of tasks are told.
         skills: ids a request may name.
         card: its capabilities say which methods are on.
         extended_card: the card for one authenticated caller.
@@ -97,6 +99,7 @@ class Handler(DefaultRequestHandler):
         *,
         executor: AgentExecutor,
         tasks: DurableTasks,
+        push: PushConfigs,
         skills: Mapping[str, object],
         card: AgentCard,
         extended_card: Callable[[Caller], AgentCard],
@@ -105,6 +108,7 @@ class Handler(DefaultRequestHandler):
             agent_executor=executor,
             task_store=tasks,
             agent_card=card,
+            push_config_store=push,
             request_context_builder=RequestContexts(tasks, skills),
         )
         self.tasks = tasks

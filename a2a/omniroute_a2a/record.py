@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from a2a.types import Message, Task
 
-from omniroute.storage.records.agents import TaskEvent, TaskRow
+from omniroute.storage.records.agents import PushDelivery, TaskEvent, TaskRow
 from omniroute_a2a.parts import SEED_ROLE, role_of, text_of
 from omniroute_a2a.proto import to_builtin, to_dict
 from omniroute_a2a.states import FAILED, STORED
@@ -76,6 +76,18 @@ def event_record(event: TaskEvent) -> dict[str, Any]:
     """One step in the life of a task."""
     record = {"timestamp": iso(event.timestamp_ms), "state": event.state}
     return record if event.message is None else {**record, "message": event.message}
+
+
+def delivery_record(delivery: PushDelivery) -> dict[str, Any]:
+    """A message to a receiver, without what it says."""
+    return {
+        "configId": delivery.push_config.removeprefix(f"{delivery.task_id}/"),
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "reason": delivery.reason,
+        "createdAt": iso(delivery.created_at_ms),
+        "updatedAt": iso(delivery.updated_at_ms),
+    }
 
 
 def iso(time_ms: int) -> str:

@@ -1,20 +1,26 @@
 """Durable task rows: what the door asks of storage, and the SQL database as the answer."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from omniroute.storage.database import Database
 from omniroute.storage.records.agents import TaskEvent, TaskRow
+
+Notice: TypeAlias = Callable[[str], str]
+"""Makes the text that tells of a change, for receivers of a protocol version."""
 
 
 class TaskRecords(Protocol):
     """Rows and events of tasks. Each call is a transaction of its own.
 
-    `save` raises `Conflict` when the stored task has ended in another state; `list` answers the
-    latest change first, with the number of rows that match.
+    `save` raises `Conflict` when the stored task has ended in another state, and puts the notice
+    into the outbox of every receiver of the task; it answers how many those are. `list` answers
+    the latest change first, with the number of rows that match.
     """
 
-    async def save(self, row: TaskRow, events: Sequence[TaskEvent], /) -> None: ...
+    async def save(
+        self, row: TaskRow, events: Sequence[TaskEvent], notice: Notice | None, now_ms: int, /
+    ) -> int: ...
     async def get(self, task_id: str, /) -> TaskRow | None: ...
     async def events(self, task_id: str, /) -> Sequence[TaskEvent]: ...
     async def counts(self) -> dict[str, int]: ...
@@ -41,9 +47,12 @@ class SqlTaskRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, row: TaskRow, events: Sequence[TaskEvent], /) -> None:
+    async def save(
+        self, row: TaskRow, events: Sequence[TaskEvent], notice: Notice | None, now_ms: int, /
+    ) -> int:
         async with self._database.work() as work:
             await work.tasks.save(row, events)
+            return await work.push.enqueue(row.id, notice, now_ms) if notice else 0
 
     async def get(self, task_id: str, /) -> TaskRow | None:
         async with self._database.reading() as work:

@@ -18,7 +18,8 @@ from omniroute_a2a.envelope import failure_headers
 from omniroute_a2a.errors import fault_of
 from omniroute_a2a.handler import Handler
 from omniroute_a2a.jsonrpc import Authenticate
-from omniroute_a2a.record import iso, task_record
+from omniroute_a2a.push_records import PushRecords
+from omniroute_a2a.record import delivery_record, iso, task_record
 from omniroute_a2a.states import CANCELLED, SEED_STATES
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -38,12 +39,14 @@ class Helpers:
         self,
         *,
         handler: Handler,
+        push: PushRecords,
         cards: Cards,
         enabled: Callable[[], bool],
         authorize: Authenticate,
     ) -> None:
         self._handler = handler
         self._tasks = handler.tasks
+        self._push = push
         self._cards = cards
         self._enabled = enabled
         self._authorize = authorize
@@ -100,11 +103,13 @@ class Helpers:
         return JSONResponse({"tasks": tasks, "total": total, "limit": limit, "offset": offset})
 
     async def get_task(self, request: Request) -> Response:
-        """One task record."""
+        """One task record, with what became of the messages to its receivers."""
         row = await self._tasks.row(request.path_params["id"])
         if row is None:
             return JSONResponse({"error": "Task not found"}, 404)
-        return JSONResponse({"task": await self._record(row)})
+        told = await self._push.history(row.id)
+        shown = {"notifications": [delivery_record(one) for one in told]} if told else {}
+        return JSONResponse({"task": {**await self._record(row), **shown}})
 
     async def cancel_task(self, request: Request) -> Response:
         """Cancel a task in the name of its owner."""

@@ -19,6 +19,7 @@ from omniroute.storage.records.agents import TaskEvent, TaskRow
 from omniroute_a2a.pages import decode_offset, encode_offset
 from omniroute_a2a.parts import agent_message, join_text, text_of
 from omniroute_a2a.proto import copy_of, from_json, to_json
+from omniroute_a2a.push import notice_of
 from omniroute_a2a.records import TaskRecords
 from omniroute_a2a.states import EVENT_TYPES, STORED, SUBMITTED, TERMINAL
 
@@ -47,6 +48,7 @@ class DurableTasks(TaskStore):
         clock: Unix milliseconds.
         ttl_ms: how long a task may stay unfinished; a finished one is kept twice as long.
         interrupt: stops the skill of a task that runs here, if one does.
+        announced: called when receivers of a task have something to be told.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class DurableTasks(TaskStore):
         clock: Callable[[], int],
         ttl_ms: Callable[[], int],
         interrupt: Callable[[str, str], None],
+        announced: Callable[[], None],
     ) -> None:
         self.records = records
         self.clock = clock
         self._ttl_ms = ttl_ms
         self._interrupt = interrupt
+        self._announced = announced
         self._live: dict[str, _Live] = {}
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
@@ -197,7 +201,10 @@ class DurableTasks(TaskStore):
             )
             for arrival in arrivals
         ]
-        await self.records.save(changed, events)
+        told = row is None or from_json(row.data, Task()).status != task.status
+        notice = notice_of(task, created=row is None) if told else None
+        if await self.records.save(changed, events, notice, now):
+            self._announced()
         return changed
 
     async def _matching(

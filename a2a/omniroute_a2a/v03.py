@@ -16,6 +16,7 @@ from omniroute_a2a.call import Call, Frames, Method, primed
 from omniroute_a2a.errors import INVALID_PARAMS, Fault
 from omniroute_a2a.handler import Handler
 from omniroute_a2a.proto import whole_numbers
+from omniroute_a2a.push import PROTOCOL, V03
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 CoreT = TypeVar("CoreT")
@@ -54,6 +55,7 @@ def unary(
 
     async def method(call: Call, params: Mapping[str, Any]) -> Any:
         request = read(kind, name, params)
+        call.context.state[PROTOCOL] = V03
         return dump(await run(RequestHandler03(call.handler), request, call.context))
 
     return method
@@ -69,6 +71,7 @@ def streaming(
 
     async def method(call: Call, params: Mapping[str, Any]) -> Frames:
         request = to_core(read(kind, name, params))
+        call.context.state[PROTOCOL] = V03
         return frames(call, await primed(run(call.handler, request, call.context)))
 
     return method

@@ -47,6 +47,7 @@ from omniroute.storage.secrets import Secrets
 from omniroute.storage.session_secret import SessionSecret
 from omniroute.upstream.cloud_server import CloudServer
 from omniroute.upstream.price_lists import PriceLists
+from omniroute.upstream.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -351,6 +352,7 @@ class Engine:
     kept: Mapping[str, Keep]
     price_lists: PriceLists
     cloud: CloudServer
+    webhooks: Webhooks
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_api_key: Callable[[], str]

@@ -22,6 +22,7 @@ from omniroute.operations.access.ip_filter import refuses
 from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
 from omniroute_a2a.cards import Cards, current_card
+from omniroute_a2a.push_records import SqlPushRecords
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_agents import SKILLS
 from omniroute_app.settings import Settings, listed
@@ -133,6 +134,9 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         skills=SKILLS,
         engine=engine,
         tasks=SqlTaskRecords(engine.database),
+        push=SqlPushRecords(engine.database),
+        webhooks=engine.webhooks,
+        allow_private_webhooks=lambda: bool(engine.snapshot.settings["a2aAllowPrivateWebhooks"]),
         task_ttl_minutes=lambda: float(engine.snapshot.settings["a2aTaskTtlMinutes"]),
         clock=engine.now_ms,
     )

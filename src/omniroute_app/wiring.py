@@ -93,6 +93,7 @@ from omniroute.upstream.gate import Gate
 from omniroute.upstream.pools import ProxyLimits
 from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
+from omniroute.upstream.webhooks import Webhooks
 from omniroute_agents.tools import built_in
 from omniroute_app.discovery import accounts_from_environment, local_servers
 from omniroute_app.logs import log_request
@@ -319,6 +320,11 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 machine_id=keys.machine_id,
                 timeout_s=settings.cloud_sync_timeout_ms / 1000,
                 allow_private=_allow_private(settings),
+                via=lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
+            ),
+            webhooks=Webhooks(
+                gate=gate,
+                secret=keys.webhook_secret,
                 via=lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
             ),
             now_ms=now_ms,

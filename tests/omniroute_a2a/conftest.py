@@ -17,7 +17,8 @@ from starlette.types import Scope
 from omniroute.caller import Caller
 from omniroute.errors import Conflict, Unauthenticated, UpstreamFailed
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
-from omniroute.storage.records.agents import TaskEvent, TaskRow
+from omniroute.storage.records.agents import PushConfig, TaskEvent, TaskRow
+from omniroute_a2a.deliveries import RETRY_DELAYS_S
 from omniroute_a2a.door import A2ADoor, build
 
 KEYS = {"key-a": "owner-a", "key-b": "owner-b"}
@@ -31,13 +32,16 @@ class MemoryRecords:
         self.log: list[TaskEvent] = []
         self.writes = 0
 
-    async def save(self, row: TaskRow, events: Sequence[TaskEvent], /) -> None:
+    async def save(
+        self, row: TaskRow, events: Sequence[TaskEvent], notice: Any, now_ms: int, /
+    ) -> int:
         known = self.rows.get(row.id)
         if known is not None and known.finished and known.state != row.state:
             raise Conflict("The task has ended.")
         self.writes += 1
         self.rows[row.id] = row
         self.log += events
+        return 0
 
     async def get(self, task_id: str, /) -> TaskRow | None:
         return self.rows.get(task_id)
@@ -83,11 +87,29 @@ class MemoryRecords:
         return rows[offset : offset + limit], len(rows)
 
 
+class NoPush:
+    """`PushRecords` in which there is never anything."""
+
+    async def of_task(self, task_id: str, /) -> Sequence[PushConfig]:
+        return ()
+
+    history = of_task
+
+    async def due(self, now_ms: int, limit: int, /) -> Sequence[PushConfig]:
+        return ()
+
+    async def next_due_ms(self) -> None:
+        return None
+
+
 class World:
     """Everything a test turns or looks at. `gate` lets a waiting skill go on."""
 
-    def __init__(self, records: Any = None) -> None:
+    def __init__(self, records: Any = None, push: Any = None, webhooks: Any = None) -> None:
         self.records = MemoryRecords() if records is None else records
+        self.push = NoPush() if push is None else push
+        self.webhooks: Any = webhooks
+        self.allow_private = True
         self.now_ms = 1_700_000_000_000
         self.enabled = True
         self.key_required = False
@@ -119,9 +141,19 @@ class World:
             },
             "engine": self,
             "tasks": self.records,
+            "push": self.push,
+            "webhooks": self.webhooks,
+            "allow_private_webhooks": lambda: self.allow_private,
             "clock": lambda: self.now_ms,
+            "sleep": self.sleep,
         }
         return build(**{**given, **changes})
+
+    async def sleep(self, seconds: float) -> None:
+        """Pauses between attempts take no time; all others last until somebody is woken."""
+        if seconds not in (0, *RETRY_DELAYS_S):
+            await anyio.sleep_forever()
+        self.now_ms += round(seconds * 1000)
 
     async def authenticate(self, scope: Scope) -> Caller:
         """Bearer tokens are keys of the table; no token is anonymous unless a key is required."""
@@ -239,8 +271,10 @@ def make_world() -> Callable[..., AbstractAsyncContextManager[World]]:
     """Makes worlds over records of the test's own."""
 
     @asynccontextmanager
-    async def made(records: Any = None) -> AsyncGenerator[World]:
-        world = World(records)
+    async def made(
+        records: Any = None, push: Any = None, webhooks: Any = None
+    ) -> AsyncGenerator[World]:
+        world = World(records, push, webhooks)
         async with world.door.lifespan(), world.http:
             yield world
 

@@ -38,7 +38,7 @@ async def test_the_current_card(world: Any) -> None:
     found = await card(world, "agent-card.json")
     assert found["capabilities"] == {
         "streaming": True,
-        "pushNotifications": False,
+        "pushNotifications": True,
         "extendedAgentCard": True,
     }
     assert [tuple(entry.values()) for entry in found["supportedInterfaces"]] == [
@@ -92,7 +92,7 @@ async def test_the_sdk_reads_both_generations(world: Any) -> None:
 async def test_the_legacy_card_keeps_the_seed_members(world: Any) -> None:
     found = await card(world, "agent.json")
     assert found["authentication"] == {"schemes": ["api-key"], "apiKeyHeader": "Authorization"}
-    assert found["capabilities"] == {"streaming": True, "pushNotifications": False}
+    assert found["capabilities"] == {"streaming": True, "pushNotifications": True}
     assert found["url"] == "http://gateway.test/a2a"
 
 

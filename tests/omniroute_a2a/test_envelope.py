@@ -129,7 +129,7 @@ OFFICIAL: dict[str, tuple[str, dict[str, Any], int]] = {
     "0.3 push": (
         "tasks/pushNotificationConfig/set",
         {"taskId": "x", "pushNotificationConfig": {"url": "https://a.example"}},
-        -32003,
+        -32001,
     ),
     "1.0 unknown task": ("GetTask", {"id": "x"}, -32001),
     "1.0 cancel unknown": ("CancelTask", {"id": "x"}, -32001),
@@ -160,8 +160,8 @@ OFFICIAL: dict[str, tuple[str, dict[str, Any], int]] = {
     "1.0 bad token": ("ListTasks", {"pageToken": "%%%"}, -32602),
     "1.0 unknown status": ("ListTasks", {"status": "DONE"}, -32602),
     "1.0 bad timestamp": ("ListTasks", {"statusTimestampAfter": "yesterday"}, -32602),
-    "1.0 push": ("CreateTaskPushNotificationConfig", {"taskId": "x", "url": "u"}, -32003),
-    "1.0 push list": ("ListTaskPushNotificationConfigs", {"taskId": "x"}, -32003),
+    "1.0 push": ("CreateTaskPushNotificationConfig", {"taskId": "x", "url": "u"}, -32001),
+    "1.0 push list": ("ListTaskPushNotificationConfigs", {"taskId": "x"}, -32001),
 }
 
 

@@ -94,7 +94,7 @@ GATE: dict[str, tuple[str, str, dict[str, str], int, str]] = {
     "page size 0": ("GET", "/tasks?pageSize=0", {}, 400, "INVALID_PARAMS"),
     "unknown task": ("GET", "/tasks/x", {}, 404, "TASK_NOT_FOUND"),
     "tenant": ("GET", "/acme/tasks/x", {}, 404, "TASK_NOT_FOUND"),
-    "push": ("GET", "/tasks/x/pushNotificationConfigs", {}, 400, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+    "push": ("GET", "/tasks/x/pushNotificationConfigs", {}, 404, "TASK_NOT_FOUND"),
     "extended card": ("GET", "/extendedAgentCard", {}, 401, "INVALID_REQUEST"),
     "wrong key": ("GET", "/tasks", {"Authorization": "Bearer x"}, 401, "INVALID_REQUEST"),
 }  # fmt: skip

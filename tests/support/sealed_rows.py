@@ -8,6 +8,7 @@ from sqlalchemy import Text, TypeDecorator, select, type_coerce
 from omniroute.storage.connections import SECRET_COLUMNS, SECRET_OPTIONS
 from omniroute.storage.database import Database, Work
 from omniroute.storage.oauth import SignIn
+from omniroute.storage.records.agents import PushConfig
 from omniroute.storage.records.configuration import (
     ApiKey,
     Compat,
@@ -32,6 +33,9 @@ COMPAT = ModelCompat(
     compat_by_protocol={"openai": Compat(upstream_headers={"Y": "d"})},
 )
 STATE = "state"
+PUSH = PushConfig(
+    task_id="t", config_id="c", owner="o", protocol="1.0", config="{}", created_at_ms=NOW_MS
+)
 
 
 def account(number: int) -> Connection:
@@ -60,6 +64,7 @@ async def plant(database: Database, accounts: int = 1) -> None:
         await work.model_names.save_compat(COMPAT)
         begun = SignIn(provider="x", verifier="verifier", redirect_uri="http://x")
         await work.oauth_states.add(STATE, begun, NOW_MS)
+        await work.push.save(PUSH)
 
 
 async def planted(database: Database) -> str:
@@ -93,4 +98,5 @@ async def _read(work: Work) -> list[Any]:
         sorted(layers.items()) if layers else [],
         await work.model_names.compat(),
         begun,
+        await work.push.of_task(PUSH.task_id),
     ]

@@ -29,7 +29,7 @@ TOOLS = (
         title="Cap what this session spends",
         description=(
             "Set the most your own requests may cost in this session, and what happens at the cap: "
-            "block, degrade to cheap or free targets, or alert. It holds; a new call replaces it."
+            "block, degrade to free targets, or alert. It is enforced; a new call replaces it."
         ),
         params=GuardQuery,
         result=GuardStanding,

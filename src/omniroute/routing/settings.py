@@ -83,6 +83,9 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     ),
     "a2aEnabled": _switch("Whether the A2A door is open.", on=True),
     "a2aTaskTtlMinutes": _number(5, 1, 10_080, "How long A2A tasks are kept, in minutes."),
+    "a2aAllowPrivateWebhooks": _switch(
+        "Whether changes of A2A tasks are told to private and loopback addresses, too."
+    ),
     # Names of models
     "autoRoutingEnabled": _switch("Whether `auto` is a model.", on=True),
     "autoRoutingDefaultVariant": SettingRow(

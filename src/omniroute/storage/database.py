@@ -38,6 +38,7 @@ from omniroute.storage.proxies import (
     ProxyLogRepository,
     ProxyRepository,
 )
+from omniroute.storage.push import PushRepository
 from omniroute.storage.quotas import QuotaRepository
 from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
@@ -84,6 +85,7 @@ class Work:
         self.audit = AuditRepository(connection)
         self.audit_log = AuditLogRepository(connection)
         self.tasks = TaskRepository(connection)
+        self.push = PushRepository(connection, sealer)
         self.responses = ResponseRepository(connection)
         self.handoffs = HandoffRepository(connection)
         self.response_cache = ResponseCacheRepository(connection)

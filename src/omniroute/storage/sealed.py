@@ -10,12 +10,13 @@ from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Text, TypeDecorator, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage import connections, keys, model_names, nodes, oauth, proxies
+from omniroute.storage import connections, keys, model_names, nodes, oauth, proxies, push
 from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import NO_SECRETS, SEALED, SecretBox
 from omniroute.storage.statements import rows_of
 from omniroute.storage.tables import (
     JsonText,
+    a2a_push_configs,
     api_keys,
     key_value,
     metadata,
@@ -138,6 +139,11 @@ PLACES: tuple[Place, ...] = (
         key=oauth_states.c.state,
         column=oauth_states.c.verifier,
         rewrite=partial(_column, oauth.place),
+    ),
+    Place(
+        key=a2a_push_configs.c.id,
+        column=a2a_push_configs.c.config,
+        rewrite=partial(_column, push.place),
     ),
 )
 """Whoever seals something new adds where it lies; a test finds what is missing."""

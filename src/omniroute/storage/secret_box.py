@@ -29,6 +29,7 @@ NO_SECRETS = frozenset(
         "mcp_tool_audit",
         "a2a_tasks",
         "a2a_task_events",
+        "a2a_push_deliveries",
         "stored_responses",
         "response_cache",
         "context_handoffs",

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from omniroute.errors import InvalidRequest, StorageUnavailable
@@ -34,12 +34,17 @@ def variable(environ: Mapping[str, str], name: str, shortest: int = 1) -> str | 
     return value
 
 
-def read_or_create(path: Path) -> str:
-    """The file's text; 64 fresh hex digits where there is no file."""
+def fresh() -> str:
+    """A new secret: 64 hex digits."""
+    return secrets.token_hex(32)
+
+
+def read_or_create(path: Path, make: Callable[[], str] = fresh) -> str:
+    """The file's text; what `make` makes where there is no file."""
     if not path.exists():
         with locks.held(path.with_name(LOCK)):
             if not path.exists():
-                write_private(path, fresh())
+                write_private(path, make())
     return read(path)
 
 
@@ -56,11 +61,6 @@ def read(path: Path) -> str:
             " backup; delete it only if what it protects may be lost."
         )
     return text
-
-
-def fresh() -> str:
-    """A new secret: 64 hex digits."""
-    return secrets.token_hex(32)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,12 +17,14 @@ class Secrets(Struct, frozen=True, kw_only=True):
     """What guards one installation, besides the storage key (see `key_files`) and the secret of
     browser sessions. Texts, so that each can also come from the environment.
 
-    `machine_id` is 16 hex digits, not a secret: it is part of every gateway key.
+    `machine_id` is 16 hex digits, not a secret: it is part of every gateway key. `webhook_secret`
+    signs messages to receivers, in the form of Standard Webhooks: `whsec_` and base64.
     """
 
     installation_id: str
     api_key_secret: str
     machine_id: str
+    webhook_secret: str
 
     @classmethod
     def load_or_create(cls, data_dir: Path, environ: Mapping[str, str]) -> "Secrets":
@@ -43,6 +47,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
                 api_key_secret=variable(environ, "API_KEY_SECRET")
                 or read_or_create(folder / "api-key-secret"),
                 machine_id=hashlib.sha256((salt + installation_id).encode()).hexdigest()[:16],
+                webhook_secret=read_or_create(folder / "webhook-secret", fresh_webhook_secret),
             )
         except OSError as error:
             raise StorageUnavailable(
@@ -61,3 +66,8 @@ class Secrets(Struct, frozen=True, kw_only=True):
     def derived_key(self, purpose: str) -> bytes:
         """32 bytes for one purpose, the same in every process on this data directory."""
         return hmac.digest(self.installation_id.encode(), purpose.encode(), "sha256")
+
+
+def fresh_webhook_secret() -> str:
+    """A new secret to sign messages with."""
+    return "whsec_" + b64encode(secrets.token_bytes(32)).decode()

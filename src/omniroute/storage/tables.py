@@ -351,6 +351,48 @@ a2a_task_events = Table(
     sqlite_autoincrement=True,
 )
 
+a2a_push_configs = Table(
+    "a2a_push_configs",
+    metadata,
+    Column("id", AnyText, primary_key=True),  # the task's id and its own, which the client chose
+    # No foreign key: a message brings the configuration of the task it is about to make.
+    Column("task_id", AnyText, nullable=False, index=True),
+    Column("config_id", AnyText, nullable=False),
+    Column("owner", AnyText, nullable=False),
+    Column("protocol", AnyText, nullable=False),  # version of A2A its receiver understands
+    Column("config", AnyText, nullable=False),  # sealed: addresses and tokens are secrets
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
+)
+
+a2a_push_deliveries = Table(
+    "a2a_push_deliveries",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column(
+        "push_config",
+        AnyText,
+        ForeignKey("a2a_push_configs.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column(
+        "task_id",
+        AnyText,
+        ForeignKey("a2a_tasks.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("body", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),  # pending, delivered, given_up
+    Column("attempts", Integer, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("reason", AnyText),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Index(None, "state", "due_at_ms"),
+    sqlite_autoincrement=True,
+)
+
 stored_responses = Table(
     "stored_responses",
     metadata,

@@ -66,8 +66,8 @@ def set_(
     total: Annotated[float | None, Parameter(help="USD in all.")] = None,
     warn_at: Annotated[float | None, Parameter(help="Share at which to warn, 0 to 1.")] = None,
     action: Annotated[
-        Literal["deny", "degrade", "cheapen", "alert"] | None,
-        Parameter(help="At the limit: refuse, ask what is free, ask what is cheap, or warn."),
+        Literal["deny", "degrade", "alert"] | None,
+        Parameter(help="At the limit: refuse, ask only what is free, or warn."),
     ] = None,
     where: Where = HERE,
 ) -> None:

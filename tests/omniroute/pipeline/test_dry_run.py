@@ -191,6 +191,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         kept={},
         price_lists=absent,
         cloud=absent,
+        webhooks=absent,
         now_ms=made.pipeline.now_ms,
         new_id=absent,
         new_api_key=absent,

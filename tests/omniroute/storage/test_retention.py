@@ -16,6 +16,8 @@ NOW_MS = 1_800_000_000_000
 
 # Everything that grows with use has a rule, ends by itself, or is bounded by what is configured.
 BOUNDED = {
+    "a2a_push_configs": "goes with its task",
+    "a2a_push_deliveries": "goes with its task",
     "a2a_task_events": "goes with its task",
     "alembic_version": "",
     "api_keys": "configuration",

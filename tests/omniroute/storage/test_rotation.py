@@ -25,7 +25,7 @@ from omniroute.storage.tables import provider_connections
 
 pytestmark = pytest.mark.anyio
 
-SEALERS = {"connections", "nodes", "keys", "proxies", "model_names", "oauth"}
+SEALERS = {"connections", "nodes", "keys", "proxies", "push", "model_names", "oauth"}
 """Modules that seal; `tests/support/sealed_rows.py` has a secret in every place of theirs."""
 
 
@@ -85,10 +85,10 @@ async def test_everything_is_sealed_anew(keep_old: bool, url: str, tmp_path: Pat
         done = await rotation.rotate(keep_old=keep_old, progress=told.append)
         assert done.key not in (old, "")
         assert done.left == {}
-        assert done.resealed == (BATCH + 3) * 5 + 7
+        assert done.resealed == (BATCH + 3) * 5 + 8
         assert await ids_in(rotation._database) == {done.key}
         assert await planted(rotation._database) == before
-        assert told[len(PLACES) - 1] == f"oauth_states.verifier: {done.resealed} rows so far"
+        assert told[len(PLACES) - 1] == f"a2a_push_configs.config: {done.resealed} rows so far"
         kept = {f"storage-key.retired-{old}": old} if keep_old else {}
         assert key_files(tmp_path) == {"storage-key": done.key, **kept}
         assert rotation.box.key_ids == {done.key, *kept.values()}

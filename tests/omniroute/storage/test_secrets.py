@@ -44,7 +44,15 @@ def test_secret_files_are_private(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "secrets"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == dict.fromkeys(
-        ("installation-id", "storage-key", "api-key-secret", "session-secret", "lock"), 0o600
+        (
+            "installation-id",
+            "storage-key",
+            "api-key-secret",
+            "session-secret",
+            "webhook-secret",
+            "lock",
+        ),
+        0o600,
     )
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -57,6 +65,7 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
         installation_id=made.installation_id,
         api_key_secret="b",
         machine_id=loaded.machine_id,
+        webhook_secret=made.webhook_secret,
     )
     assert loaded.machine_id != made.machine_id
     assert SessionSecret(tmp_path, given).current() == "c" * 32

@@ -18,10 +18,7 @@ _STORED: Mapping[GuardAction, BreachAction] = {
     "degrade": "degrade",
     "alert": "alert",
 }
-_TOLD: Mapping[str, GuardAction] = {
-    "cheapen": "degrade",
-    **{stored: told for told, stored in _STORED.items()},
-}
+_TOLD: Mapping[str, GuardAction] = {stored: told for told, stored in _STORED.items()}
 _WARN_AT = 0.8
 _PLACES = 4
 
@@ -31,9 +28,8 @@ class GuardQuery(Struct, frozen=True, rename="camel"):
 
     Attributes:
         max_cost: the most this session may cost, in USD.
-        action: at the cap `block` refuses, `degrade` falls back, `alert` only says so.
-        degrade_to_tier: what `degrade` falls back to: `cheap` is the cheapest target as long as
-            it fits under the cap, then what is free; without it only what is free.
+        action: at the cap `block` refuses, `degrade` asks only what is free, `alert` only says so.
+        degrade_to_tier: what `degrade` falls back to; a cap is a cap, so both mean free targets.
     """
 
     max_cost: Annotated[float, Meta(ge=0.000001, le=1_000_000_000)]
@@ -61,13 +57,12 @@ async def set_budget_guard(engine: Engine, caller: Caller, query: GuardQuery) ->
     since_ms = since_of(engine, "session")
     if old is not None and old.created_at_ms < since_ms:
         old = None  # of a session that is over
-    cheap = query.action == "degrade" and query.degrade_to_tier == "cheap"
     written = ScopeBudgetInput(
         scope="guard",
         scope_id=name,
         total_limit_usd=query.max_cost,
         warning_threshold=_WARN_AT,
-        action="cheapen" if cheap else _STORED[query.action],
+        action=_STORED[query.action],
     )
     row = budget_row(written, old, now_ms)
     await engine.journal.flush()

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.errors import NotFound, ValidationFailed
-from omniroute.pipeline.money.budgets import BreachAction, Budget, ScopeKind, bounds, budget_of
+from omniroute.pipeline.money.budgets import Budget, ScopeKind, bounds, budget_of
 from omniroute.pipeline.money.purse import Purse
 from omniroute.storage.records.money import BudgetRow
 
@@ -19,8 +19,7 @@ ResetTime = Annotated[str, Meta(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$")]
 
 class BudgetLimits(Struct, frozen=True, kw_only=True, rename="camel"):
     """Limits in USD; at least one is needed. What happens when one is reached is the `action`:
-    refuse, ask only what costs nothing, ask what costs least as long as that fits, or let it pass
-    with a warning."""
+    refuse, ask only what costs nothing, or let it pass with a warning."""
 
     daily_limit_usd: Usd | None = None
     weekly_limit_usd: Usd | None = None
@@ -29,7 +28,7 @@ class BudgetLimits(Struct, frozen=True, kw_only=True, rename="camel"):
     warning_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     reset_interval: Literal["daily", "weekly", "monthly"] = "daily"
     reset_time: ResetTime = "00:00"
-    action: BreachAction = "deny"
+    action: Literal["deny", "degrade", "alert"] = "deny"
 
 
 class KeyBudgetInput(BudgetLimits, frozen=True, kw_only=True, rename="camel"):

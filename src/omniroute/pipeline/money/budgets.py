@@ -12,7 +12,7 @@ from omniroute.storage.records.money import BudgetRow, WindowKey
 
 ScopeKind: TypeAlias = Literal["key", "session", "run", "task", "guard"]
 Period: TypeAlias = Literal["daily", "weekly", "monthly", "total"]
-BreachAction: TypeAlias = Literal["deny", "degrade", "cheapen", "alert"]
+BreachAction: TypeAlias = Literal["deny", "degrade", "alert"]
 
 PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from msgspec.structs import replace as replace_fields
 
-from omniroute.catalog.prices import FREE, Price
+from omniroute.catalog.prices import FREE
 from omniroute.chat import ChatRequest, Usage
 from omniroute.errors import BudgetExceeded
-from omniroute.pipeline.money.budgets import Budget, budgets_for
+from omniroute.pipeline.money.budgets import budgets_for
 from omniroute.pipeline.money.estimate import need_of
-from omniroute.pipeline.money.ledger import SLICE_TOKENS, Reservation
+from omniroute.pipeline.money.ledger import Reservation
 from omniroute.pipeline.settlement import Settlement
 from omniroute.pipeline.streams.seam import with_turns
 from omniroute.routing.plan import Plan
@@ -46,55 +46,18 @@ async def reserve(books: Settlement, made: Plan, heaviest: ChatRequest | None = 
     try:
         held = await books.ledger.reserve(call.caller.owner, need, budgets)
     except BudgetExceeded as error:
-        priced = list(zip(made.candidates, prices, strict=True))
-        made, held = await _degraded(books, made, priced, heaviest or call.request, budgets, error)
+        free = [row for row, p in zip(made.candidates, prices, strict=True) if p == FREE]
+        if error.extras["action"] != "degrade" or not free:
+            raise
+        books.candidates = tuple(free)
+        note = f"only what costs nothing was asked: {error}"
+        books.plan = made = replace_fields(made, notes=(*made.notes, note))
+        need = need_of(heaviest or call.request, [FREE])
+        held = await books.ledger.reserve(call.caller.owner, need, budgets)
     books.reservation = held
     call.lap("policy")
     _shortened(books, held)
     return made
-
-
-async def _degraded(
-    books: Settlement,
-    made: Plan,
-    priced: Sequence[tuple[Candidate, Price | None]],
-    request: ChatRequest,
-    budgets: Sequence[Budget],
-    refused: BudgetExceeded,
-) -> tuple[Plan, Reservation]:
-    """The plan with what is still to be had at a limit: the cheapest where that is wished, else
-    what is free.
-
-    Raises:
-        BudgetExceeded: the limit refuses, or nothing of the plan is cheap enough.
-    """
-    action = refused.extras["action"]
-    ways: list[tuple[str, Price | None]] = []
-    if action == "cheapen":
-        ways.append(("only what costs least was asked", _cheapest(request, priced)))
-    if action in ("cheapen", "degrade"):
-        ways.append(("only what costs nothing was asked", FREE))
-    for told, price in ways:
-        rows = tuple(row for row, own in priced if own == price)
-        if price is None or not rows:
-            continue
-        try:
-            need = need_of(request, [price])
-            held = await books.ledger.reserve(books.call.caller.owner, need, budgets)
-        except BudgetExceeded:
-            continue
-        books.candidates = rows
-        books.plan = replace_fields(made, notes=(*made.notes, f"{told}: {refused}"))
-        return books.plan, held
-    raise refused
-
-
-def _cheapest(
-    request: ChatRequest, priced: Sequence[tuple[Candidate, Price | None]]
-) -> Price | None:
-    """The price at which a request can cost least, of those that are known and not nothing."""
-    known = [price for _, price in priced if price is not None and price != FREE]
-    return min(known, key=lambda one: need_of(request, [one]).cost(SLICE_TOKENS), default=None)
 
 
 async def go_on(

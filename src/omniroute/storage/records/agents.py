@@ -61,6 +61,42 @@ class TaskEvent(Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
+class PushConfig(Struct, frozen=True, kw_only=True):
+    """Where changes of a task are told. `config` is the A2A configuration as ProtoJSON text, with
+    its secrets; `protocol` the version its receiver understands, `0.3` or `1.0`."""
+
+    task_id: str
+    config_id: str
+    owner: str
+    protocol: str
+    config: str
+    created_at_ms: int
+
+    @property
+    def id(self) -> str:
+        """The name no other configuration has."""
+        return f"{self.task_id}/{self.config_id}"
+
+    def __repr__(self) -> str:
+        return f"PushConfig({self.id})"
+
+
+class PushDelivery(Struct, frozen=True, kw_only=True):
+    """One message to a receiver. `attempts` counts those begun, `reason` is why the latest one
+    failed. It may be tried from `due_at_ms` on; while one is under way nobody else begins one."""
+
+    id: int
+    push_config: str
+    task_id: str
+    body: str
+    state: str = "pending"
+    attempts: int = 0
+    due_at_ms: int
+    reason: str | None = None
+    created_at_ms: int
+    updated_at_ms: int
+
+
 class ResponseRow(Struct, frozen=True, kw_only=True):
     """A stored response of the Responses API.
 
