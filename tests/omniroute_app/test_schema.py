@@ -31,6 +31,7 @@ LEFT_OUT = {
     ("POST", "/api/shutdown"): "it would be the last one",
     ("POST", "/api/restart"): "it would be the last one",
     ("POST", "/api/pricing/sync"): "it asks lists outside of this machine",
+    ("POST", "/api/skills/executions"): "it is switched off, which is a 503",
 }
 
 

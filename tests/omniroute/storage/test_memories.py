@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -129,3 +130,19 @@ async def test_a_restored_backup_is_searched_too(filled: Database, tmp_path: Pat
         newest = memory("newest", "cake", 9)
         await work.memories.put(newest)
         assert await work.memories.matching(ANY, ("cake",), 10) == [newest, CAKE, CHEESE]
+
+
+async def test_writers_of_one_key_at_once_lose_nothing(database: Database) -> None:
+    async def write(number: int) -> None:
+        async with database.work() as work:
+            await work.memories.put(
+                memory("same", "x", number, id=f"id-{number}", metadata={f"m{number}": number})
+            )
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for number in range(8):
+                group.start_soon(write, number)
+    async with database.reading() as work:
+        (found,) = await work.memories.page(ANY, 10)
+    assert found.metadata == {f"m{number}": number for number in range(8)}
