@@ -128,6 +128,28 @@ def test_summary(row: ToolRow | None, arguments: dict[str, Any], output: Any, to
     assert summary(row, arguments, output) == told
 
 
+HASHED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "a trial": (
+        "omniroute_test_combo",
+        {"comboId": "c", "testPrompt": SECRET},
+        {"comboId": "c"},
+    ),
+    "a guard": (
+        "omniroute_set_budget_guard",
+        {"maxCost": 5, "action": "degrade", "degradeToTier": "cheap"},
+        {"maxCost": 5, "action": "degrade"},
+    ),
+    "nothing valid": ("omniroute_test_combo", {}, {"comboId": None}),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "hashed"), HASHED.values(), ids=HASHED)
+def test_some_tools_hash_a_part(
+    name: str, arguments: dict[str, Any], hashed: dict[str, Any]
+) -> None:
+    assert TOOLS[name].hashed(arguments) == hashed
+
+
 def test_the_model_list_is_summed_up_as_a_count() -> None:
     assert MODELS.summary({"models": [1, 2]}) == {"modelCount": 2}
 

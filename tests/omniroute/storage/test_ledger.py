@@ -14,7 +14,7 @@ from omniroute.storage.records.agents import (
     ToolAuditEntry,
     ToolAuditStats,
 )
-from omniroute.storage.records.usage import TraceRow, UsageRow, UsageTotals
+from omniroute.storage.records.usage import PromptCacheSum, TraceRow, UsageRow, UsageTotals
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +90,17 @@ TOTALS: dict[str, tuple[dict[str, Any], UsageTotals]] = {
             requests=1, input_tokens=10, output_tokens=5, cost_micro_usd=COST, latency_ms=90
         ),
     ),
+    "callers without a key": (
+        {"since_ms": 0, "keyless": True},
+        UsageTotals(
+            requests=2,
+            failures=1,
+            input_tokens=30,
+            output_tokens=5,
+            cost_micro_usd=COST,
+            latency_ms=270,
+        ),
+    ),
     "nothing": ({"since_ms": 9999}, UsageTotals()),
 }
 
@@ -119,6 +130,27 @@ async def test_usage_sums_count_requests_not_attempts(database: Database) -> Non
             latency_ms=180,
         ),
     }
+
+
+async def test_what_caches_of_providers_did_is_summed_by_model(database: Database) -> None:
+    plain = msgspec.structs.replace(
+        USAGE[1], id="r4:1", request_id="r4", cache_read_tokens=0, cache_write_tokens=0
+    )
+    async with database.work() as work:
+        await work.usage.add([*USAGE, plain])
+        a, b = await work.usage.prompt_cache(0)
+        assert await work.usage.prompt_cache(9999) == ()
+        assert [row.id for row in await work.usage.recent(0, 2, "b")] == ["r4:1", "r3:2"]
+    assert (a.provider, a.attempts, a.cached_attempts) == ("a", 3, 3)
+    assert b == PromptCacheSum(
+        provider="b",
+        model="m",
+        attempts=3,
+        cached_attempts=2,
+        prompt_tokens=36,
+        cached_tokens=2,
+        written_tokens=4,
+    )
 
 
 async def test_usage_added_twice_counts_once(database: Database) -> None:

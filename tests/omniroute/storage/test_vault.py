@@ -216,3 +216,20 @@ async def test_processes_that_are_killed_never_pass_the_limit(
     assert await spent(database) == total <= LIMIT
     assert LIMIT - total < FEWEST_TOKENS + 5
     holder.close()
+
+
+async def test_a_window_may_begin_with_what_was_spent_before(
+    database: Database, tmp_path: Path
+) -> None:
+    async with database.work() as work:
+        await work.leases.open(KEY, None, LIMIT - 100)
+    ledger, _, holder = process(database, tmp_path, "one")
+    held = await ledger.reserve("k", need(LIMIT), [LIMITS])
+    assert (held.micro_usd, await spent(database)) == (100, LIMIT - 100)
+    async with database.work() as work:
+        await work.leases.open(KEY, None, LIMIT)
+    two, _, other = process(database, tmp_path, "two")
+    with pytest.raises(BudgetExceeded):
+        await two.reserve("k", need(LIMIT), [LIMITS])
+    holder.close()
+    other.close()
