@@ -23,6 +23,7 @@ from starlette.responses import Response
 from omniroute.caller import Caller
 from omniroute.skills.skill import Skill
 from omniroute_a2a.proto import copy_of, struct_of, to_dict
+from omniroute_a2a.signing import CardSigner
 
 NAME = "OmniRoute"
 DESCRIPTION = (
@@ -144,20 +145,27 @@ class Cards:
         version: str,
         base_url: Callable[[], str],
         key_required: Callable[[], bool],
+        signer: CardSigner,
     ) -> None:
+        self._signer = signer
         self._skills = tuple(skills.values())
         self._version = version
         self._base_url = base_url
         self._key_required = key_required
 
     def card(self) -> AgentCard:
-        """The card as the settings want it now."""
-        base_url = self._base_url().rstrip("/")
-        return agent_card(self._skills, self._version, base_url, self._key_required())
+        """The card as the settings want it now, signed."""
+        return self._signer.signed(self._unsigned(), self._root())
 
     def extended(self, caller: Caller) -> AgentCard:
-        """The card for one caller."""
-        return extended_card(self.card(), caller)
+        """The card for one caller, signed."""
+        return self._signer.signed(extended_card(self._unsigned(), caller), self._root())
+
+    def _unsigned(self) -> AgentCard:
+        return agent_card(self._skills, self._version, self._root(), self._key_required())
+
+    def _root(self) -> str:
+        return self._base_url().rstrip("/")
 
     async def current(self, request: Request) -> Response:
         """`GET /.well-known/agent-card.json`."""
@@ -167,8 +175,12 @@ class Cards:
         """`GET /.well-known/agent.json`."""
         return card_response(request, legacy_card(self.card()))
 
+    async def keys(self, request: Request) -> Response:
+        """`GET /.well-known/jwks.json`: what the signature is checked with."""
+        return card_response(request, self._signer.key_set())
 
-def card_response(request: Request, card: dict[str, Any]) -> Response:
+
+def card_response(request: Request, card: Mapping[str, Any]) -> Response:
     """The card, or 304 when the client has it already."""
     body = msgspec.json.encode(card)
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -25,6 +25,7 @@ from omniroute_a2a.push import PushConfigs
 from omniroute_a2a.push_records import PushRecords
 from omniroute_a2a.records import TaskRecords
 from omniroute_a2a.rest import Helpers
+from omniroute_a2a.signing import JWKS_PATH, CardSigner
 from omniroute_a2a.sse import HEARTBEAT_S, EventStreams
 from omniroute_a2a.tasks import DurableTasks
 
@@ -95,6 +96,7 @@ def build(
     push: PushRecords,
     webhooks: Webhooks,
     allow_private_webhooks: Callable[[], bool],
+    signing_key: str,
     task_ttl_minutes: Callable[[], float] = lambda: DEFAULT_TTL_MINUTES,
     clock: Callable[[], int] = unix_ms,
     executor: AgentExecutor | None = None,
@@ -117,6 +119,7 @@ def build(
         push: durable storage of who is told of changes, and what.
         webhooks: the way to those.
         allow_private_webhooks: the setting `a2aAllowPrivateWebhooks`.
+        signing_key: PEM text of the P-256 key that signs the card.
         task_ttl_minutes: the setting `a2aTaskTtlMinutes`.
         clock: Unix milliseconds.
         executor: takes the place of the skills, in conformance runs.
@@ -132,7 +135,7 @@ def build(
         interrupt=skill_executor.interrupt,
         announced=deliveries.wake,
     )
-    cards = Cards(skills, version, base_url, key_required)
+    cards = Cards(skills, version, base_url, key_required, CardSigner(signing_key))
     handler = Handler(
         executor=executor or skill_executor,
         tasks=durable,
@@ -169,9 +172,12 @@ def build(
 def card_routes(cards: Cards) -> list[Route]:
     """Both cards at the root and, for clients that take `/a2a` for the base URL, below it."""
     return [
-        Route(f"{base}/.well-known/{name}", endpoint, methods=["GET"])
-        for base in ("", "/a2a")
-        for name, endpoint in (("agent-card.json", cards.current), ("agent.json", cards.legacy))
+        Route(JWKS_PATH, cards.keys, methods=["GET"]),
+        *(
+            Route(f"{base}/.well-known/{name}", endpoint, methods=["GET"])
+            for base in ("", "/a2a")
+            for name, endpoint in (("agent-card.json", cards.current), ("agent.json", cards.legacy))
+        ),
     ]
 
 

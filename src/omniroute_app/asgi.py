@@ -24,6 +24,7 @@ from omniroute_a2a import door as a2a
 from omniroute_a2a.cards import Cards, current_card
 from omniroute_a2a.push_records import SqlPushRecords
 from omniroute_a2a.records import SqlTaskRecords
+from omniroute_a2a.signing import CardSigner
 from omniroute_agents import SKILLS
 from omniroute_app.settings import Settings, listed
 from omniroute_mcp import door as mcp
@@ -136,6 +137,7 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         tasks=SqlTaskRecords(engine.database),
         push=SqlPushRecords(engine.database),
         webhooks=engine.webhooks,
+        signing_key=engine.installation.card_key,
         allow_private_webhooks=lambda: bool(engine.snapshot.settings["a2aAllowPrivateWebhooks"]),
         task_ttl_minutes=lambda: float(engine.snapshot.settings["a2aTaskTtlMinutes"]),
         clock=engine.now_ms,
@@ -174,7 +176,11 @@ def key_required(engine: Engine) -> bool:
 def agent_card_of(engine: Engine, settings: Settings) -> Callable[[], Mapping[str, Any]]:
     """The agent card, as it stands now."""
     cards = Cards(
-        SKILLS, engine.version, base_url_of(engine, settings), lambda: key_required(engine)
+        SKILLS,
+        engine.version,
+        base_url_of(engine, settings),
+        lambda: key_required(engine),
+        CardSigner(engine.installation.card_key),
     )
     return lambda: current_card(cards.card())
 

@@ -18,9 +18,11 @@ from omniroute.caller import Caller
 from omniroute.errors import Conflict, Unauthenticated, UpstreamFailed
 from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
 from omniroute.storage.records.agents import PushConfig, TaskEvent, TaskRow
+from omniroute.storage.secrets import fresh_card_key
 from omniroute_a2a.deliveries import RETRY_DELAYS_S
 from omniroute_a2a.door import A2ADoor, build
 
+CARD_KEY = fresh_card_key()
 KEYS = {"key-a": "owner-a", "key-b": "owner-b"}
 
 
@@ -146,6 +148,7 @@ class World:
             "allow_private_webhooks": lambda: self.allow_private,
             "clock": lambda: self.now_ms,
             "sleep": self.sleep,
+            "signing_key": CARD_KEY,
         }
         return build(**{**given, **changes})
 

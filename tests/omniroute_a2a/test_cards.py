@@ -6,6 +6,10 @@ import httpx
 import pytest
 from a2a.client.card_resolver import parse_agent_card
 from a2a.compat.v0_3 import types as v03
+from a2a.types import AgentCard
+from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
+from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped]
+from jwt import PyJWK
 
 pytestmark = pytest.mark.anyio
 
@@ -104,3 +108,39 @@ async def test_the_extended_card_needs_a_key_even_on_an_open_gateway(
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     granted = await world.result(method, key="key-a")
     assert granted["capabilities"]["extensions"][0]["params"] == {"allowedModels": ["gpt"]}
+
+
+async def key_of(world: Any, key_id: str | None, address: str | None) -> PyJWK:
+    """The key a signature names, from where it says."""
+    assert address == "http://gateway.test/.well-known/jwks.json"
+    (key,) = (await world.http.get(address)).json()["keys"]
+    assert (key["kid"], "d" in key) == (key_id, False)
+    return PyJWK(key)
+
+
+async def verify(world: Any, parsed: AgentCard) -> None:
+    """Check a card with the SDK's verifier."""
+    named: list[tuple[str | None, str | None]] = []
+
+    def note(key_id: str | None, address: str | None) -> PyJWK:
+        named.append((key_id, address))
+        return key
+
+    key = PyJWK((await world.http.get("/.well-known/jwks.json")).json()["keys"][0])
+    create_signature_verifier(note, ["ES256"])(parsed)
+    await key_of(world, *named[0])
+
+
+@pytest.mark.parametrize("key_required", [False, True])
+async def test_the_card_is_signed_as_the_sdk_checks_it(world: Any, key_required: bool) -> None:
+    world.key_required = key_required
+    parsed = parse_agent_card(await card(world, "agent-card.json"))
+    await verify(world, parsed)
+    parsed.name = "Somebody else"
+    with pytest.raises(InvalidSignaturesError):
+        await verify(world, parsed)
+
+
+async def test_the_extended_card_has_a_signature_of_its_own(world: Any) -> None:
+    granted = await world.result("GetExtendedAgentCard", key="key-a")
+    await verify(world, ParseDict(granted, AgentCard()))

@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from msgspec import Struct
 
 from omniroute.errors import StorageUnavailable
@@ -18,13 +20,15 @@ class Secrets(Struct, frozen=True, kw_only=True):
     browser sessions. Texts, so that each can also come from the environment.
 
     `machine_id` is 16 hex digits, not a secret: it is part of every gateway key. `webhook_secret`
-    signs messages to receivers, in the form of Standard Webhooks: `whsec_` and base64.
+    signs messages to receivers, in the form of Standard Webhooks: `whsec_` and base64. `card_key`
+    signs the agent card: a P-256 key as PEM text.
     """
 
     installation_id: str
     api_key_secret: str
     machine_id: str
     webhook_secret: str
+    card_key: str
 
     @classmethod
     def load_or_create(cls, data_dir: Path, environ: Mapping[str, str]) -> "Secrets":
@@ -48,6 +52,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
                 or read_or_create(folder / "api-key-secret"),
                 machine_id=hashlib.sha256((salt + installation_id).encode()).hexdigest()[:16],
                 webhook_secret=read_or_create(folder / "webhook-secret", fresh_webhook_secret),
+                card_key=read_or_create(folder / "card-key", fresh_card_key),
             )
         except OSError as error:
             raise StorageUnavailable(
@@ -71,3 +76,13 @@ class Secrets(Struct, frozen=True, kw_only=True):
 def fresh_webhook_secret() -> str:
     """A new secret to sign messages with."""
     return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+
+
+def fresh_card_key() -> str:
+    """A new key to sign the agent card with."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode()
+        .strip()
+    )

@@ -50,6 +50,7 @@ def test_secret_files_are_private(tmp_path: Path) -> None:
             "api-key-secret",
             "session-secret",
             "webhook-secret",
+            "card-key",
             "lock",
         ),
         0o600,
@@ -66,6 +67,7 @@ def test_variables_win_over_files(tmp_path: Path) -> None:
         api_key_secret="b",
         machine_id=loaded.machine_id,
         webhook_secret=made.webhook_secret,
+        card_key=made.card_key,
     )
     assert loaded.machine_id != made.machine_id
     assert SessionSecret(tmp_path, given).current() == "c" * 32
