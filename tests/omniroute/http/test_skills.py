@@ -69,6 +69,7 @@ async def test_pages(site: OpenSite, query: dict[str, Any], names: list[str], to
         found = (await client.get(PATH, params=query)).json()
     assert [one["name"] for one in found["data"]] == names
     assert (found["total"], found["skills"]) == (total, found["data"])
+    assert (found["provider"], found["popularDefaults"]) == (None, [])
 
 
 REFUSED: dict[str, tuple[str, str, dict[str, Any], int, str]] = {

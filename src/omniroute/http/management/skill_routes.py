@@ -27,7 +27,8 @@ class Done(Struct, frozen=True):
 
 
 class SkillPage(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A page of skills, under both names that clients read."""
+    """A page of skills, under both names that clients read. `provider` is the marketplace in use
+    and `popular_defaults` what it recommends: there is none."""
 
     data: list[SkillView]
     skills: list[SkillView]
@@ -35,6 +36,8 @@ class SkillPage(Struct, frozen=True, kw_only=True, rename="camel"):
     page: int
     limit: int
     total_pages: int
+    provider: str | None = None
+    popular_defaults: list[str] = []
 
 
 class ExecutionPage(Struct, frozen=True, kw_only=True, rename="camel"):
