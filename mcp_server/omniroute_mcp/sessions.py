@@ -107,9 +107,12 @@ class Sessions:
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        # Blanks around a value are not part of it (RFC 9110 §5.5); servers leave those behind it.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        scope = {**scope, "headers": headers}
         while (manager := self._manager) is None:
             await self._ready.wait()
-        named = dict(scope["headers"]).get(_SESSION_HEADER)
+        named = dict(headers).get(_SESSION_HEADER)
         session = self._open.get(named) if named is not None else None
         if session is None:
             now_ms = self._now_ms()

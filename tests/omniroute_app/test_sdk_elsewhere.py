@@ -1,11 +1,6 @@
-"""SDKs that cannot be installed beside the current ones: JavaScript's, and the majors before.
+"""SDKs that cannot be installed beside the current ones: JavaScript's, and the majors before."""
 
-Each set is installed once, into a cache of this user's that is named after its lock file.
-"""
-
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,11 +9,10 @@ from typing import Any
 
 import pytest
 from tests.omniroute_app.targets import TARGETS
-from tests.support.databases import REQUIRED
+from tests.support.installing import installed, npm_packages
 from tests.support.processes import Gateway
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniroute-tests"
 SAID = {
     "chat tools": "The tools answered: rain; news",
     "responses tools": "The tools answered: rain; news",
@@ -26,29 +20,6 @@ SAID = {
     "count tokens": "at least 3",
 }
 """What is said in a case; `one two three` where nothing stands here."""
-
-
-def installed(folder: Path, lock: str, *commands: list[str]) -> Path:
-    """A folder in which `commands` have been run on a copy of `folder`; skips where they fail."""
-    digest = hashlib.sha256((folder / lock).read_bytes() + sys.version.encode()).hexdigest()
-    place = CACHE / f"{folder.name}-{digest[:16]}"
-    if not (place / "ready").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        for name in (lock, "package.json", ".npmrc"):
-            if (folder / name).exists():
-                shutil.copy(folder / name, place)
-        for command in commands:
-            done = subprocess.run(
-                command, cwd=place, capture_output=True, text=True, check=False, timeout=240
-            )
-            if done.returncode:
-                reason = f"{command[0]} could not install the SDKs: {done.stderr[-500:]}"
-                if REQUIRED:
-                    pytest.fail(reason)
-                pytest.skip(reason)
-        (place / "ready").touch()
-    return place
 
 
 def told(command: list[str | Path], gateway: Gateway, place: Path) -> list[dict[str, Any]]:
@@ -70,14 +41,9 @@ def wrong(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_the_javascript_sdks_and_the_majors_before_them(crossroads: Gateway) -> None:
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        if REQUIRED:
-            pytest.fail("node is not installed")
-        pytest.skip("node is not installed")
-    place = installed(HERE / "javascript", "package-lock.json", [npm, "ci"])
+    place = npm_packages(HERE / "javascript")
     shutil.copy(HERE / "javascript/clients.mjs", place)
-    cases = told([node, "clients.mjs"], crossroads, place)
+    cases = told(["node", "clients.mjs"], crossroads, place)
     assert wrong(cases) == []
     assert len(cases) == len(TARGETS) * (3 * 6 + 2 * 4)
 

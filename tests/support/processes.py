@@ -26,11 +26,16 @@ def free_port() -> int:
 class Process:
     """One child process of the product; leaving the context ends it.
 
-    `lines` collects what it printed.
+    `lines` collects what it printed. `module` is what is run, of the product or of its tests.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, ready: str, environ: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        ready: str,
+        environ: Mapping[str, str] | None = None,
+        module: str = "omniroute_app",
     ) -> None:
         clean = {
             name: value
@@ -40,7 +45,7 @@ class Process:
         self.lines: list[str] = []
         self._arrived: Queue[str | None] = Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "omniroute_app", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
