@@ -64,7 +64,9 @@ class Deliveries:
             while True:
                 self._woken = anyio.Event()
                 try:
-                    pause_s = await self._begin_due(group)
+                    # A cancelled query would cost the database its connection.
+                    with anyio.CancelScope(shield=True):
+                        pause_s = await self._begin_due(group)
                 except OmniRouteError:
                     log.exception("the outbox of push notifications cannot be read")
                     pause_s = POLL_S
@@ -99,7 +101,8 @@ class Deliveries:
         """One attempt, and what came of it."""
         try:
             settled = await self._attempted(delivery)
-            await self._records.settle(replace(settled, updated_at_ms=self._clock()))
+            with anyio.CancelScope(shield=True):
+                await self._records.settle(replace(settled, updated_at_ms=self._clock()))
         except OmniRouteError:  # the lease runs out, and it is tried again
             log.exception("the outcome of a push notification cannot be stored")
         finally:
@@ -107,7 +110,8 @@ class Deliveries:
             self.wake()
 
     async def _attempted(self, delivery: PushDelivery) -> PushDelivery:
-        stored = await self._records.get(delivery.push_config)
+        with anyio.CancelScope(shield=True):
+            stored = await self._records.get(delivery.push_config)
         if stored is None:
             return given_up(delivery, "Its configuration is gone or cannot be read.")
         config = read_config(stored)

@@ -16,11 +16,19 @@ from a2a.types import Message, Part, Task, TaskState, TaskStatus
 
 from omniroute.caller import Caller
 from omniroute.errors import OmniRouteError
-from omniroute.skills.skill import Skill, SkillReply, SkillRequest
+from omniroute.skills.skill import InputRequired, Skill, SkillReply, SkillRequest
 from omniroute_a2a.caller import caller_of
 from omniroute_a2a.errors import INTERNAL_MESSAGE
-from omniroute_a2a.parts import SEED_ROLE, to_chat
+from omniroute_a2a.parts import SEED_ROLE, text_of, to_chat
 from omniroute_a2a.proto import struct_of, to_dict, value_of, whole_numbers
+from omniroute_a2a.questions import (
+    NO,
+    mark_of,
+    open_question,
+    options_after,
+    without_questions,
+    word_of,
+)
 
 EARLIER = "earlier"
 """Call state: turns before the message, which only the seed dialect sends along."""
@@ -29,6 +37,8 @@ SKILL = "skill"
 """Call state and task metadata: the id of the skill that answers."""
 
 JSON = "application/json"
+
+DECLINED = "The answer was no, so the task was cancelled."
 
 EngineT = TypeVar("EngineT")
 
@@ -67,8 +77,17 @@ class SkillExecutor(AgentExecutor, Generic[EngineT]):
             task = self._new_task(context)
             await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.context_id)
+        question = open_question(task)
+        request = skill_request(context, task, question)
+        if question is not None and word_of(context.message) in NO:
+            await self._move(updater, TaskState.TASK_STATE_CANCELED, DECLINED)
+            return
         await self._move(updater, TaskState.TASK_STATE_WORKING)
-        failure = await self._run(context, task, Answer(updater, context))
+        try:
+            failure = await self._run(context, request, Answer(updater, context))
+        except InputRequired as asked:
+            await self._ask(updater, asked, request.options)
+            return
         if failure is None:
             await self._move(updater, TaskState.TASK_STATE_COMPLETED)
         else:
@@ -87,24 +106,43 @@ class SkillExecutor(AgentExecutor, Generic[EngineT]):
             run.reason = reason
             run.scope.cancel()
 
-    async def _run(self, context: RequestContext, task: Task, answer: "Answer") -> str | None:
-        """Run the skill to its end. Returns what a caller may know of a failure."""
+    async def _run(
+        self, context: RequestContext, request: SkillRequest, answer: "Answer"
+    ) -> str | None:
+        """Run the skill to its end. Returns what a caller may know of a failure.
+
+        Raises:
+            InputRequired: the skill asks back.
+        """
         skill = self._skills[context.call_context.state[SKILL]]
-        request = skill_request(context, task)
         with anyio.move_on_after(skill.time_limit_s) as scope:
-            run = self._running[task.id] = _Run(scope)
+            run = self._running[request.task_id] = _Run(scope)
             try:
                 await answer.finish(await skill.run(self._engine, request, answer.emit))
+            except InputRequired:
+                raise
             except OmniRouteError as error:
                 return str(error)
             except Exception:
                 log.exception("skill %s failed", skill.id)
                 return INTERNAL_MESSAGE
             finally:
-                del self._running[task.id]
+                del self._running[request.task_id]
         if scope.cancelled_caught:
             return run.reason or f"{skill.name} took longer than {skill.time_limit_s:g} s."
         return None
+
+    async def _ask(
+        self, updater: TaskUpdater, asked: InputRequired, options: Mapping[str, Any]
+    ) -> None:
+        message = updater.new_agent_message([Part(text=asked.question)])
+        message.metadata.CopyFrom(mark_of(asked, options))
+        await updater.update_status(
+            TaskState.TASK_STATE_INPUT_REQUIRED, message, timestamp=self._now()
+        )
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock() / 1000, UTC).isoformat()
 
     def _new_task(self, context: RequestContext) -> Task:
         task = Task(
@@ -118,9 +156,8 @@ class SkillExecutor(AgentExecutor, Generic[EngineT]):
         return task
 
     async def _move(self, updater: TaskUpdater, state: TaskState, text: str | None = None) -> None:
-        now = datetime.fromtimestamp(self._clock() / 1000, UTC).isoformat()
         message = None if text is None else updater.new_agent_message([Part(text=text)])
-        await updater.update_status(state, message, timestamp=now)
+        await updater.update_status(state, message, timestamp=self._now())
 
 
 class Answer:
@@ -166,16 +203,23 @@ class Answer:
         )
 
 
-def skill_request(context: RequestContext, task: Task) -> SkillRequest:
-    """What the skill is asked: the whole conversation, and the caller's metadata as options."""
-    turns = conversation(context, task.history)
+def skill_request(context: RequestContext, task: Task, question: Message | None) -> SkillRequest:
+    """What the skill is asked: the whole conversation, and the caller's metadata as options.
+
+    Args:
+        question: of the skill's own, which the newest message answers.
+    """
+    history = [*task.history, *([question] if question is not None else [])]
+    turns = without_questions(conversation(context, history))
     message = context.message
-    options = whole_numbers(context.metadata) | (to_dict(message.metadata) if message else {})
+    said = whole_numbers(context.metadata) | (to_dict(message.metadata) if message else {})
+    said = {name: value for name, value in said.items() if name not in (SKILL, SEED_ROLE)}
     return SkillRequest(
         task_id=task.id,
         caller=caller_for(caller_of(context.call_context), task),
         messages=tuple(map(to_chat, turns)),
-        options={name: value for name, value in options.items() if name not in (SKILL, SEED_ROLE)},
+        options=said if question is None else options_after(question, message, said),
+        answer=None if question is None or message is None else text_of(message),
     )
 
 

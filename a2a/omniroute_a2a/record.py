@@ -10,7 +10,7 @@ from a2a.types import Message, Task
 from omniroute.storage.records.agents import PushDelivery, TaskEvent, TaskRow
 from omniroute_a2a.parts import SEED_ROLE, role_of, text_of
 from omniroute_a2a.proto import to_builtin, to_dict
-from omniroute_a2a.states import FAILED, STORED
+from omniroute_a2a.states import FAILED, STORED, WAITING
 
 
 def seed_result(task: Task) -> dict[str, Any]:
@@ -45,9 +45,11 @@ def task_record(row: TaskRow, task: Task, events: Iterable[TaskEvent]) -> dict[s
 
 
 def seed_artifacts(task: Task) -> list[dict[str, str]]:
-    """Text and data parts; a failed task has one artifact, which says why."""
+    """Text and data parts; of a failed task why, of one that waits what for."""
     if STORED[task.status.state] == FAILED:
         return [{"type": "error", "content": text_of(task.status.message)}]
+    if task.status.state in WAITING:  # seed has no word for it, but its clients should know
+        return [{"type": "text", "content": text_of(task.status.message)}]
     found: list[dict[str, str]] = []
     for part in (part for artifact in task.artifacts for part in artifact.parts):
         if part.HasField("text"):

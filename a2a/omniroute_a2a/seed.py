@@ -27,8 +27,9 @@ from omniroute_a2a.executor import EARLIER, SKILL
 from omniroute_a2a.handler import DEFAULT_SKILL
 from omniroute_a2a.parts import SEED_ROLE, text_of
 from omniroute_a2a.proto import struct_of, to_dict
+from omniroute_a2a.questions import MARK
 from omniroute_a2a.record import seed_result, task_record
-from omniroute_a2a.states import CANCELLED, COMPLETED, FAILED, STORED, TERMINAL, WORKING
+from omniroute_a2a.states import CANCELLED, COMPLETED, FAILED, STORED, TERMINAL, WAITING, WORKING
 
 CLIENT_GONE = "The client closed the stream."
 CUT_SHORT = "The stream ended early; read the task for its outcome."
@@ -146,6 +147,10 @@ async def notifications(call: Call, task_id: str, events: AsyncGenerator[Event, 
                     if state in TERMINAL:
                         ending = metadata if state == COMPLETED else {"error": failure_of(event)}
                         yield notification(task_id, state, metadata=ending)
+                        return
+                    if event.status.state in WAITING:
+                        asked = {MARK: text_of(event.status.message)}
+                        yield notification(task_id, state, metadata=asked)
                         return
         yield notification(task_id, FAILED, metadata={"error": CUT_SHORT})
     finally:

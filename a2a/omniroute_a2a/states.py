@@ -25,6 +25,9 @@ STORED: dict[TaskState, str] = {
 }
 """The seed name, which the `state` column holds; the exact 1.0 state is in the row's `data`."""
 
+WAITING = frozenset({TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED})
+"""States in which nobody works: the caller has to answer, before the task expires."""
+
 EVENT_TYPES: dict[str, str] = {
     SUBMITTED: "task_created",
     WORKING: "task_working",

@@ -21,7 +21,7 @@ from omniroute_a2a.parts import agent_message, join_text, text_of
 from omniroute_a2a.proto import copy_of, from_json, to_json
 from omniroute_a2a.push import notice_of
 from omniroute_a2a.records import TaskRecords
-from omniroute_a2a.states import EVENT_TYPES, STORED, SUBMITTED, TERMINAL
+from omniroute_a2a.states import EVENT_TYPES, STORED, SUBMITTED, TERMINAL, WAITING
 
 EXPIRED = "expired"
 RESTARTED = "The gateway was restarted before the task was finished."
@@ -134,14 +134,19 @@ class DurableTasks(TaskStore):
         return copy_of(live.task)
 
     async def recover(self) -> None:
-        """Fail what an earlier run left unfinished: nobody works on it any more."""
+        """Fail what an earlier run left unfinished: nobody works on it any more.
+
+        Tasks that wait for an answer go on waiting.
+        """
         for row in await self.records.unfinished():
-            await self._fail(row.id, RESTARTED)
+            if not is_waiting(self.task_of(row)):
+                await self._fail(row.id, RESTARTED)
 
     async def abandon(self) -> None:
         """Fail what still runs here when the gateway stops."""
-        for task_id in tuple(self._live):
-            await self._fail(task_id, STOPPED)
+        for task_id, live in tuple(self._live.items()):
+            if not is_waiting(live.task):
+                await self._fail(task_id, STOPPED)
 
     async def sweep(self) -> None:
         """Fail overdue tasks; delete finished ones untouched for twice their time to live."""
@@ -235,6 +240,11 @@ def durable_part(task: Task) -> bytes:
     """A mark of what SQL must have at once: status and history, not the growing answer."""
     status: bytes = task.status.SerializeToString(deterministic=True)
     return status + b"/%d" % len(task.history)
+
+
+def is_waiting(task: Task) -> bool:
+    """Whether a task waits for its caller's answer."""
+    return task.status.state in WAITING
 
 
 def skill_of(task: Task) -> str:

@@ -9,13 +9,14 @@ from msgspec import Struct
 from omniroute.chat import ChatReply, ChatRequest, Collector, Event, TextDelta, Usage
 from omniroute.clock import iso
 from omniroute.engine import Engine
-from omniroute.errors import UpstreamFailed
+from omniroute.errors import BudgetExceeded, UpstreamFailed
 from omniroute.operations.chats import chat
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
+from omniroute.pipeline.money.reserving import OVER_OWN_BUDGET
 from omniroute.routing.sizes import input_tokens
-from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
+from omniroute.skills.skill import Emit, InputRequired, Skill, SkillReply, SkillRequest
 
 
 class Options(Struct, frozen=True):
@@ -39,11 +40,30 @@ async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
         session=session_id_of(request.caller, asked, {}),
         task=options.role,
     )
-    answer = await chat.stream_events(engine, call)
+    try:
+        answer = await chat.stream_events(engine, call)
+    except BudgetExceeded as error:
+        raise _question(error) from error
     reply = await _read(answer, emit)
     if reply.failure is not None:
         raise UpstreamFailed(reply.failure.message, status=reply.failure.status)
     return SkillReply(reply.text, _metadata(engine, call, answer, options))
+
+
+def _question(refused: BudgetExceeded) -> InputRequired:
+    """Asks whether more may be spent, where failing would lose the conversation."""
+    told = ("needed_usd", "limit_usd", "spent_usd", "scope", "scope_id", "period", "reset_at")
+    facts = {name: refused.extras[name] for name in told if name in refused.extras}
+    if refused.code == OVER_OWN_BUDGET:
+        answers = (
+            "Answer with a higher metadata.budget (USD) to go on, 'yes' to go on without a budget "
+            "for this request, or 'no' to cancel."
+        )
+        return InputRequired(f"{refused} {answers}", facts=facts, approves={"budget": None})
+    answers = (
+        "Once the limit is raised or has been reset, answer 'yes' to try again, or 'no' to cancel."
+    )
+    return InputRequired(f"{refused} {answers}", facts=facts)
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from omniroute.caller import Caller
 from omniroute.errors import Conflict, Unauthenticated, UpstreamFailed
-from omniroute.skills.skill import Emit, Skill, SkillReply, SkillRequest
+from omniroute.skills.skill import Emit, InputRequired, Skill, SkillReply, SkillRequest
 from omniroute.storage.records.agents import PushConfig, TaskEvent, TaskRow
 from omniroute.storage.secrets import fresh_card_key
 from omniroute_a2a.deliveries import RETRY_DELAYS_S
@@ -188,6 +188,10 @@ class World:
                     raise
                 await emit("second")
                 return SkillReply("first second", {"n": 2})
+            case "ask":
+                if (request.options.get("budget", 1) or 9) < 5:
+                    raise InputRequired("How much?", facts={"spent": 1}, approves={"budget": None})
+                return SkillReply(f"answered: {request.answer}", request.options)
             case "silent":
                 return SkillReply("all at once")
             case text:

@@ -7,12 +7,13 @@ import pytest
 from omniroute.caller import Caller
 from omniroute.chat import Message, Text
 from omniroute.engine import Engine
-from omniroute.errors import BudgetExceeded, OmniRouteError, UnknownModel, ValidationFailed
+from omniroute.errors import OmniRouteError, UnknownModel, ValidationFailed
 from omniroute.operations.accounts.connections import ConnectionInput, create_connection
 from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.money.budgets import ScopeBudgetInput, set_budget
 from omniroute.operations.routing.routes import ExplainQuery, explain_route
 from omniroute.routing.resilience.health import BREAKER_RESET_MS, Breaker, Cooldown, Lockout
-from omniroute.skills.skill import Skill, SkillReply, SkillRequest
+from omniroute.skills.skill import InputRequired, Skill, SkillReply, SkillRequest
 from omniroute_agents import SKILLS
 
 pytestmark = pytest.mark.anyio
@@ -103,13 +104,28 @@ async def test_smart_routing_fails_as_its_caller_may_see(
     assert (engine.ledger.open_reservations, engine.ledger.reserved_micro_usd) == (0, 0)
 
 
-async def test_smart_routing_keeps_to_its_budget(engine: Engine) -> None:
+async def test_smart_routing_asks_before_it_spends_more(engine: Engine) -> None:
     await create_connection(
         engine, OPERATOR, ConnectionInput(provider="openai", name="a", api_key="sk-test")
     )
     tight = request("x" * 100_000, model="openai/gpt-4o", budget=0.000001)
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(InputRequired, match="Answer with a higher metadata") as asked:
         await ask(engine, SKILLS["smart-routing"], tight)
+    facts = asked.value.facts
+    assert facts["needed_usd"] > facts["limit_usd"] == 0.000001
+    assert (facts["spent_usd"], asked.value.approves) == (0.0, {"budget": None})
+
+
+async def test_smart_routing_asks_when_a_limit_of_the_gateway_is_reached(engine: Engine) -> None:
+    await create_connection(
+        engine, OPERATOR, ConnectionInput(provider="openai", name="a", api_key="sk-test")
+    )
+    limit = ScopeBudgetInput(scope="key", scope_id="k", daily_limit_usd=0.000001)
+    await set_budget(engine, OPERATOR, limit)
+    with pytest.raises(InputRequired, match="answer 'yes' to try again") as asked:
+        await ask(engine, SKILLS["smart-routing"], request("x" * 9_000, model="openai/gpt-4o"))
+    assert (asked.value.facts["scope"], asked.value.facts["limit_usd"]) == ("key", 0.000001)
+    assert asked.value.approves == {}
 
 
 async def test_metadata_of_others_is_not_read(engine: Engine) -> None:

@@ -17,6 +17,9 @@ from omniroute.routing.plan import Plan
 from omniroute.routing.sizes import input_tokens
 from omniroute.routing.targets import Candidate
 
+OVER_OWN_BUDGET = "request_budget_exceeded"
+"""Code of the refusal that the request's own author can lift."""
+
 
 async def reserve(books: Settlement, made: Plan, heaviest: ChatRequest | None = None) -> Plan:
     """Set aside the most a request can cost. Near a limit its answer is cut to what is left.
@@ -38,7 +41,13 @@ async def reserve(books: Settlement, made: Plan, heaviest: ChatRequest | None = 
         if cheapest > call.max_cost_micro_usd:
             raise BudgetExceeded(
                 f"Reading this request costs at least ${cheapest / 1e6:.6f}, over its budget "
-                f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less."
+                f"of ${call.max_cost_micro_usd / 1e6:.6f}. Raise the budget or send less.",
+                code=OVER_OWN_BUDGET,
+                extras={
+                    "needed_usd": cheapest / 1e6,
+                    "limit_usd": call.max_cost_micro_usd / 1e6,
+                    "spent_usd": 0.0,
+                },
             )
     budgets = budgets_for(call.caller, call.session, books.snapshot.budgets)
     last = [books.snapshot.price(row.provider, row.model) for row in made.standby]
