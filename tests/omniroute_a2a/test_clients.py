@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,8 +13,11 @@ from a2a.client.card_resolver import parse_agent_card
 from a2a.types import (
     AgentCard,
     CancelTaskRequest,
+    DeleteTaskPushNotificationConfigRequest,
     GetExtendedAgentCardRequest,
+    GetTaskPushNotificationConfigRequest,
     GetTaskRequest,
+    ListTaskPushNotificationConfigsRequest,
     ListTasksRequest,
     Message,
     Part,
@@ -21,9 +25,16 @@ from a2a.types import (
     SendMessageRequest,
     StreamResponse,
     SubscribeToTaskRequest,
+    TaskPushNotificationConfig,
     TaskState,
 )
 from a2a.utils.errors import TaskNotCancelableError, TaskNotFoundError
+from tests.omniroute_a2a.conftest import served
+
+from omniroute.storage.database import Database
+from omniroute.storage.secret_box import SecretBox
+from omniroute_a2a.push_records import SqlPushRecords
+from omniroute_a2a.records import SqlTaskRecords
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +155,64 @@ async def test_extended_card(world: Any, serve: Serve, interface: tuple[str, str
                 "urn:omniroute:a2a:key",
                 ["gpt"],
             )
+
+
+ONE_POINT_0 = {name: row for name, row in INTERFACES.items() if row[1] == "1.0"}
+
+
+@pytest.mark.parametrize("interface", ONE_POINT_0.values(), ids=ONE_POINT_0)
+async def test_lists_have_filters_and_pages(
+    world: Any, serve: Serve, interface: tuple[str, str]
+) -> None:
+    with anyio.fail_after(20):
+        async with serve() as url, connected(url, interface, streaming=False) as client:
+            made = []
+            for text in ("a b", "c d", "fail"):
+                world.now_ms += 1000
+                replies = [reply async for reply in client.send_message(order(text))]
+                made.append(replies[-1].task.id)
+            seen, token = [], ""
+            while True:
+                page = await client.list_tasks(ListTasksRequest(page_size=2, page_token=token))
+                seen += [task.id for task in page.tasks]
+                token = page.next_page_token
+                if not token:
+                    break
+            assert (seen, page.total_size) == (made[::-1], 3)
+            failed = ListTasksRequest(status=TaskState.TASK_STATE_FAILED)
+            assert [task.id for task in (await client.list_tasks(failed)).tasks] == [made[2]]
+            for length in (0, 1):
+                request = GetTaskRequest(id=made[0], history_length=length)
+                assert len((await client.get_task(request)).history) == length
+
+
+@pytest.mark.parametrize("interface", INTERFACES.values(), ids=INTERFACES)
+async def test_push_configurations(
+    make_world: Any, tmp_path: Path, interface: tuple[str, str]
+) -> None:
+    database = await Database.open(
+        f"sqlite:///{tmp_path / 'push.db'}", tmp_path, SecretBox(bytes(32))
+    )
+    with anyio.fail_after(20):
+        async with (
+            make_world(SqlTaskRecords(database), SqlPushRecords(database)) as world,
+            served(world.app) as url,
+            connected(url, interface, streaming=False) as client,
+        ):
+            replies = [reply async for reply in client.send_message(order("a b"))]
+            task_id = replies[-1].task.id
+            config = TaskPushNotificationConfig(
+                task_id=task_id, id="one", url="https://hooks.example/", token="t"
+            )
+            made = await client.create_task_push_notification_config(config)
+            named = GetTaskPushNotificationConfigRequest(task_id=task_id, id="one")
+            assert made == await client.get_task_push_notification_config(named)
+            assert (made.id, made.url, made.token) == ("one", config.url, "t")
+            every = ListTaskPushNotificationConfigsRequest(task_id=task_id)
+            listed = await client.list_task_push_notification_configs(every)
+            assert [one.id for one in listed.configs] == ["one"]
+            gone = DeleteTaskPushNotificationConfigRequest(task_id=task_id, id="one")
+            await client.delete_task_push_notification_config(gone)
+            listed = await client.list_task_push_notification_configs(every)
+            assert list(listed.configs) == []
+    await database.close()

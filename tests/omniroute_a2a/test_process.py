@@ -4,7 +4,9 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import anyio
@@ -14,7 +16,7 @@ from a2a.client import ClientConfig, ClientFactory
 from a2a.client.card_resolver import parse_agent_card
 from a2a.types import Message, Part, Role, SendMessageRequest, TaskState
 from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped]
-from tests.support.processes import Gateway
+from tests.support.processes import Gateway, free_port
 
 from omniroute_agents import SKILLS
 
@@ -146,26 +148,86 @@ def test_a_failing_route_fails_the_task_with_its_reason(gateway: Gateway) -> Non
     assert "status 503" in response.json()["error"]["message"]
 
 
+def later(gateway: Gateway, text: str, hook: str = "", **members: Any) -> dict[str, Any]:
+    """A task that nobody waits for, and whose changes are told to a receiver."""
+    message = {
+        "messageId": text,
+        "role": "ROLE_USER",
+        "parts": [{"text": text}],
+        **members,
+    }
+    configuration: dict[str, Any] = {"returnImmediately": True}
+    if hook:
+        configuration["taskPushNotificationConfig"] = {"url": hook}
+    params = {"message": message, "configuration": configuration}
+    task: dict[str, Any] = rpc(gateway, "SendMessage", params).json()["result"]["task"]
+    return task
+
+
+def until(gateway: Gateway, task_id: str, *states: str) -> dict[str, Any]:
+    """The task, once it is in one of these states."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        task: dict[str, Any] = rpc(gateway, "GetTask", {"id": task_id}).json()["result"]
+        if task["status"]["state"].removeprefix("TASK_STATE_") in states:
+            return task
+    raise AssertionError(f"the task did not become {states}: {task['status']}")
+
+
 @pytest.mark.slow
-def test_a_task_that_was_running_when_the_process_was_killed_is_not_lost(tmp_path: Path) -> None:
+def test_no_task_vanishes_when_the_process_is_killed(tmp_path: Path) -> None:
+    """One has ended, one runs, one waits for an answer, and one's end is still to be told."""
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}/hook"
     with Gateway(tmp_path) as first:
-        params = {"messages": [{"content": "hi"}], "metadata": {"model": "demo/slow-start-60000"}}
-
-        def ask() -> None:
-            try:
-                rpc(first, "message/send", params)
-            except httpx.HTTPError:
-                return
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        deadline = time.monotonic() + 10
-        tasks: list[dict[str, Any]] = []
-        while not tasks and time.monotonic() < deadline:
-            tasks = httpx.get(f"{first.url}/api/a2a/tasks").json()["tasks"]
+        httpx.patch(
+            f"{first.url}/api/settings", json={"a2aAllowPrivateWebhooks": True}
+        ).raise_for_status()
+        account = {"provider": "openai", "name": "a", "apiKey": "sk-test"}
+        httpx.post(f"{first.url}/api/providers", json=account).raise_for_status()
+        ended = later(first, "hi", metadata={"model": "demo/echo"})["id"]
+        until(first, ended, "COMPLETED")
+        running = later(first, "hi", hook, metadata={"model": "demo/slow-start-60000"})["id"]
+        until(first, running, "WORKING")
+        tight = {"model": "openai/gpt-4o", "budget": 0.000001}
+        waiting = later(first, "one two " * 9_000, metadata=tight)["id"]
+        asked = until(first, waiting, "INPUT_REQUIRED")
+        assert "higher metadata.budget" in asked["status"]["message"]["parts"][0]["text"]
         first.kill()
-        asking.join()
-    with Gateway(tmp_path) as second:
-        found = httpx.get(f"{second.url}/api/a2a/tasks/{tasks[0]['id']}").json()["task"]
-    assert found["state"] == "failed"
-    assert found["events"][-1]["message"]
+    told: Queue[bytes] = Queue()
+    with Receiver(port, told), Gateway(tmp_path) as second:
+        assert until(second, ended, "COMPLETED")["artifacts"][0]["parts"] == [{"text": "hi"}]
+        failed = until(second, running, "FAILED")
+        assert "restarted" in failed["status"]["message"]["parts"][0]["text"]
+        later(second, "more", taskId=waiting, metadata={"model": "demo/echo", "budget": 1})
+        done = until(second, waiting, "COMPLETED")
+        assert done["artifacts"][0]["parts"][0]["text"].startswith("one two one two")
+        frames = [json.loads(told.get(timeout=20)) for _ in range(3)]
+    states = [frame.get("task", frame.get("statusUpdate"))["status"]["state"] for frame in frames]
+    # Nobody was there to hear the first two while the first process lived.
+    assert states == ["TASK_STATE_SUBMITTED", "TASK_STATE_WORKING", "TASK_STATE_FAILED"]
+
+
+class Receiver:
+    """A receiver of push notifications on a port."""
+
+    def __init__(self, port: int, told: Queue[bytes]) -> None:
+        class Hook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told.put(self.rfile.read(int(self.headers["content-length"])))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Hook)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
