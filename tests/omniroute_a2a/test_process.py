@@ -1,13 +1,14 @@
 """The A2A door of a real gateway process: the SDK's client over the card, and the seed dialect."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -231,3 +232,49 @@ class Receiver:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class SilentUpstream:
+    """Takes a chat request, says nothing, and knows when its caller hung up."""
+
+    def __init__(self) -> None:
+        self.asked, self.left = threading.Event(), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(30)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(30)
+            while connection.recv(65_536):
+                self.asked.set()
+            self.left.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+def test_cancelling_a_task_hangs_up_on_its_upstream(gateway: Gateway) -> None:
+    with SilentUpstream() as upstream, httpx.Client(base_url=gateway.url) as client:
+        node = {
+            "type": "openai-compatible",
+            "name": "Silent",
+            "prefix": "silent",
+            "baseUrl": upstream.url,
+            "apiType": "chat",
+        }
+        made = client.post("/api/provider-nodes", json=node).raise_for_status().json()["node"]
+        account = {"provider": made["id"], "name": "a", "apiKey": "sk-test"}
+        client.post("/api/providers", json=account).raise_for_status()
+        task_id = later(gateway, "hi", metadata={"model": "silent/m"})["id"]
+        assert upstream.asked.wait(20)
+        cancelled = rpc(gateway, "CancelTask", {"id": task_id}).json()["result"]
+        assert cancelled["status"]["state"] == "TASK_STATE_CANCELED"
+        assert upstream.left.wait(20)
