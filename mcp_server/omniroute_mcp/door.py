@@ -25,6 +25,7 @@ from omniroute_mcp.changes import Bus, Changes
 from omniroute_mcp.heartbeat import Heartbeat, beating, heartbeat_path
 from omniroute_mcp.http_side import HttpSide, http_side
 from omniroute_mcp.listeners import Listeners
+from omniroute_mcp.listing import is_condensed
 from omniroute_mcp.resources.row import ResourceRow
 from omniroute_mcp.resources.rows import ROWS
 from omniroute_mcp.server import Handlers
@@ -88,7 +89,11 @@ def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
             bind_principal=lambda context: callers.of(context).owner,
         ),
     )
-    return Parts(handlers, Changes(engine, bus, listeners, lambda: tuple(tools())))
+
+    def shown() -> Any:
+        return tuple(tools()), is_condensed(engine)
+
+    return Parts(handlers, Changes(engine, bus, listeners, shown))
 
 
 @dataclass(frozen=True, slots=True)

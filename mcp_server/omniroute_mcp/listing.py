@@ -1,19 +1,35 @@
 """The tools as a client lists them: rows with their schemas and annotations."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import mcp_types as types
 
+from omniroute.engine import Engine
 from omniroute_mcp.schemas import empty_schema, schema_of
 from omniroute_mcp.tools.row import NoInput, ToolRow
 
+Describe: TypeAlias = Callable[[str], str]
+"""Makes of a description what is listed."""
 
-def listed(row: ToolRow) -> types.Tool:
+
+def is_condensed(engine: Engine) -> bool:
+    """Whether descriptions are listed in fewer characters right now. 03 §7."""
+    wanted = engine.snapshot.compression.mcp_description_compression_enabled
+    return engine.descriptions.allowed and wanted
+
+
+def describing(engine: Engine) -> Describe:
+    """How descriptions are listed right now."""
+    return engine.descriptions.shortened if is_condensed(engine) else str
+
+
+def listed(row: ToolRow, describe: Describe = str) -> types.Tool:
     """A tool's entry in the list."""
     return types.Tool(
         name=row.name,
         title=row.title,
-        description=row.description,
+        description=describe(row.description),
         input_schema=input_schema(row),
         output_schema=schema_of(row.result),
         annotations=types.ToolAnnotations(

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omniroute.catalog.names import did_you_mean
 from omniroute_mcp.callers import Context
+from omniroute_mcp.listing import Describe
 from omniroute_mcp.resources.reading import Resources
 
 Values: TypeAlias = Mapping[str, str]
@@ -138,12 +139,12 @@ PROMPTS: Mapping[str, PromptRow] = {row.name: row for row in _ROWS}
 """Every prompt by name."""
 
 
-def listed(row: PromptRow) -> types.Prompt:
+def listed(row: PromptRow, describe: Describe = str) -> types.Prompt:
     """A prompt's entry in the list."""
     return types.Prompt(
         name=row.name,
         title=row.title,
-        description=row.description,
+        description=describe(row.description),
         arguments=[
             types.PromptArgument(
                 name=one.name, description=one.description, required=one.required or None

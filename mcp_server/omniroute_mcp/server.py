@@ -118,14 +118,17 @@ class Handlers:
         self, _context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         rows, after = page("tools", list(self.calls.tools().values()), _cursor(params))
-        return types.ListToolsResult(tools=[listing.listed(row) for row in rows], next_cursor=after)
+        describe = listing.describing(self.engine)
+        found = [listing.listed(row, describe) for row in rows]
+        return types.ListToolsResult(tools=found, next_cursor=after)
 
     async def _list_resources(
         self, _context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         fixed = [row for row in self.rows if not row.is_template]
         rows, after = page("resources", fixed, _cursor(params))
-        found = [reading.listed(row) for row in rows]
+        describe = listing.describing(self.engine)
+        found = [reading.listed(row, describe) for row in rows]
         return types.ListResourcesResult(resources=found, next_cursor=after)
 
     async def _list_templates(
@@ -133,7 +136,8 @@ class Handlers:
     ) -> types.ListResourceTemplatesResult:
         templates = [row for row in self.rows if row.is_template]
         rows, after = page("templates", templates, _cursor(params))
-        found = [reading.listed_template(row) for row in rows]
+        describe = listing.describing(self.engine)
+        found = [reading.listed_template(row, describe) for row in rows]
         return types.ListResourceTemplatesResult(resource_templates=found, next_cursor=after)
 
     async def _read(
@@ -166,9 +170,9 @@ class Handlers:
         self, _context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListPromptsResult:
         rows, after = page("prompts", list(prompts.PROMPTS.values()), _cursor(params))
-        return types.ListPromptsResult(
-            prompts=[prompts.listed(row) for row in rows], next_cursor=after
-        )
+        describe = listing.describing(self.engine)
+        found = [prompts.listed(row, describe) for row in rows]
+        return types.ListPromptsResult(prompts=found, next_cursor=after)
 
     async def _prompt(
         self, context: Context, params: types.GetPromptRequestParams

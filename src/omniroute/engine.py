@@ -25,6 +25,7 @@ from omniroute.pipeline.accounts.quota_watch import QuotaWatch
 from omniroute.pipeline.callers.admission import Admission
 from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.compression.descriptions import Descriptions
 from omniroute.pipeline.metrics import Metrics
 from omniroute.pipeline.money.ledger import Ledger
 from omniroute.pipeline.payloads import PayloadLog
@@ -366,6 +367,7 @@ class Engine:
     reveals_keys: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
     tools: ToolRegistry = field(default_factory=ToolRegistry)
+    descriptions: Descriptions = field(default_factory=Descriptions)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
     @property

@@ -51,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     mcp_scopes: str = ""
     mcp_key_id: str | None = None
     mcp_issuer_url: str | None = None
+    mcp_compress_descriptions: bool = True
+    mcp_description_compression: bool = True
     request_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
     connect_timeout_ms: Annotated[int, Meta(ge=0)] = 30_000
     stream_idle_timeout_ms: Annotated[int, Meta(ge=0)] = 600_000
@@ -226,6 +228,13 @@ VARIABLES: Mapping[str, Variable] = {
     "mcp_issuer_url": Variable(
         ("OMNIROUTE_MCP_ISSUER_URL",),
         "The authorization server MCP clients are sent to (RFC 9728); none without it.",
+    ),
+    "mcp_compress_descriptions": Variable(
+        ("OMNIROUTE_MCP_COMPRESS_DESCRIPTIONS",),
+        "`false` lists descriptions over MCP in full, whatever the setting `compression` says.",
+    ),
+    "mcp_description_compression": Variable(
+        ("OMNIROUTE_MCP_DESCRIPTION_COMPRESSION",), "The same; either switches it off."
     ),
     "request_timeout_ms": Variable(
         ("FETCH_TIMEOUT_MS", "REQUEST_TIMEOUT_MS"), "Longest wait for an upstream's headers."

@@ -28,6 +28,7 @@ from omniroute.pipeline.callers.key_uses import KeyUses
 from omniroute.pipeline.callers.rates import Rates
 from omniroute.pipeline.callers.sessions import Sessions
 from omniroute.pipeline.chat import ChatPipeline
+from omniroute.pipeline.compression.descriptions import Descriptions
 from omniroute.pipeline.entrance import Entrance
 from omniroute.pipeline.handoffs.handoff_table import HandoffTable
 from omniroute.pipeline.handoffs.relay import ContextRelay
@@ -349,6 +350,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
                 time_limit_s=settings.skills_timeout_ms / 1000,
                 holder=holder.name,
                 dead=holder.dead,
+            ),
+            descriptions=Descriptions(
+                allowed=settings.mcp_compress_descriptions and settings.mcp_description_compression
             ),
         )
         await prepare_skills(engine)

@@ -18,6 +18,7 @@ from mcp_types import (
 from tests.omniroute_mcp.test_resources import connected
 from tests.omniroute_mcp.tools.example import ROUTED
 
+from omniroute.pipeline.compression.condensing import condensed
 from omniroute.routing.strategies import STRATEGIES
 from omniroute_mcp.callers import Policy
 from omniroute_mcp.completions import MOST
@@ -63,7 +64,7 @@ async def test_a_prompt_asks_and_brings_what_answers(tmp_path: Path, name: str) 
     assert {message.role for message in result.messages} == {"user"}
     assert (listed[name].title, listed[name].description) == (
         PROMPTS[name].title,
-        PROMPTS[name].description,
+        condensed(PROMPTS[name].description),
     )
 
 

@@ -16,6 +16,7 @@ from omniroute.errors import InvalidRequest, NotFound, OmniRouteError
 from omniroute_mcp import audit
 from omniroute_mcp.callers import Callers, Context
 from omniroute_mcp.errors import RESOURCE_NOT_FOUND, SCOPE_DENIED, rpc_error
+from omniroute_mcp.listing import Describe
 from omniroute_mcp.resources.row import ResourceRow
 
 MIME_TYPE = "application/json"
@@ -98,25 +99,25 @@ def missing(context: Context, uri: str, message: str) -> MCPError:
     return MCPError(code=code, message=message, data={"uri": uri})
 
 
-def listed(row: ResourceRow) -> types.Resource:
+def listed(row: ResourceRow, describe: Describe = str) -> types.Resource:
     """A resource's entry in the list."""
     return types.Resource(
         uri=row.uri,
         name=row.name,
         title=row.title,
-        description=row.description,
+        description=describe(row.description),
         mime_type=MIME_TYPE,
         _meta=_meta(row),
     )
 
 
-def listed_template(row: ResourceRow) -> types.ResourceTemplate:
+def listed_template(row: ResourceRow, describe: Describe = str) -> types.ResourceTemplate:
     """A template's entry in the list."""
     return types.ResourceTemplate(
         uri_template=row.uri,
         name=row.name,
         title=row.title,
-        description=row.description,
+        description=describe(row.description),
         mime_type=MIME_TYPE,
         _meta=_meta(row),
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from omniroute.routing.compression import Compression
 from omniroute.routing.shaping import SHAPES
 
 Text2000: TypeAlias = Annotated[str, Meta(max_length=2_000)]
@@ -145,6 +146,9 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     "systemPrompt": SettingRow({}, SHAPES["systemPrompt"], "A text before every system text."),
     "thinkingBudget": SettingRow(
         {}, SHAPES["thinkingBudget"], "How much thinking requests ask for."
+    ),
+    "compression": SettingRow(
+        {}, Compression, "What is said in fewer characters; see the guide to compression."
     ),
     # Answers that are kept
     "semanticCacheEnabled": _switch("Whether answers are kept and given again.", on=True),

@@ -16,6 +16,7 @@ from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
+from omniroute.routing.compression import Compression
 from omniroute.routing.naming.patterns import matches
 from omniroute.routing.proxying import SILENT, Outbound, Proxying
 from omniroute.routing.settings import SETTINGS, PayloadPolicy
@@ -86,6 +87,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     proxying: Proxying = SILENT
     access: AccessRules = AccessRules()
     payload_policy: PayloadPolicy = PayloadPolicy()
+    compression: Compression = Compression()
 
     @property
     def password_hash(self) -> str | None:
@@ -264,6 +266,7 @@ def build_snapshot(
         proxying=_proxying(outbound or Outbound(), in_force, named, providers.values()),
         access=access or AccessRules(),
         payload_policy=said(in_force, "callLogPayloads", PayloadPolicy),
+        compression=said(in_force, "compression", Compression),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
 

@@ -1,0 +1,1 @@
+"""Saying the same in fewer characters: rules as data, and pure functions that apply them."""

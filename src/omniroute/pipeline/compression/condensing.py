@@ -1,0 +1,44 @@
+"""Condensing prose: the rules, applied around what must not be touched. 05 §7.6, 03 §7."""
+
+import regex
+
+from omniroute.pipeline.compression.rules import Context, Intensity, applied, rules_for
+from omniroute.pipeline.compression.shielding import shielded, unshielded
+
+_TIDY = (
+    (regex.compile(r"(?<=\S)[ \t]{2,}(?=\S)"), " "),
+    (regex.compile(r"(?m:[ \t]+$)"), ""),
+    (regex.compile(r"(?<=\S)[ \t]+(?=[,.;:!?]+(?:\s|\Z))"), ""),
+    (regex.compile(r"([!?])\1+"), r"\1"),
+    (regex.compile(r"\n{3,}"), "\n\n"),
+)
+"""Runs of blanks, blanks before punctuation, repeated punctuation, and empty lines."""
+
+
+def condensed(text: str, intensity: Intensity = "full", context: Context = "all") -> str:
+    """The text in fewer characters, or the text itself where nothing makes it shorter.
+
+    Code, addresses, numbers, names and quotations stay as they are. Doing it again changes
+    nothing.
+
+    Args:
+        context: whose words these are, for rules that are not for everybody's.
+    """
+    found = shielded(text)
+    if found is None:
+        return text
+    short, spans = found
+    before, short = short + " ", short.strip()
+    while len(short) < len(before):
+        before, short = short, _once(short, intensity, context)
+    # What a rule removes may have stood between a word and what shields it.
+    out = unshielded(before, spans)
+    return out if out and len(out) < len(text) else text
+
+
+def _once(text: str, intensity: Intensity, context: Context) -> str:
+    for rule in rules_for(intensity, context):
+        text = applied(rule, text)
+    for pattern, replacement in _TIDY:
+        text = pattern.sub(replacement, text)
+    return text.strip()
