@@ -13,6 +13,7 @@ from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
 from omniroute_mcp import audit
+from omniroute_mcp.accessibility import filtered
 from omniroute_mcp.callers import Callers, Context
 from omniroute_mcp.confirmation import Answer, confirm
 from omniroute_mcp.draining import Calls
@@ -120,7 +121,8 @@ class ToolCalls:
             return Outcome(tool_error(text), error_code="timeout")
         plain = msgspec.to_builtins(output)
         text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
-        content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+        shown = filtered(text, self.engine.snapshot.compression.mcp_accessibility)
+        content: list[types.ContentBlock] = [types.TextContent(type="text", text=shown)]
         return Outcome(types.CallToolResult(content=content, structured_content=plain), plain)
 
 
