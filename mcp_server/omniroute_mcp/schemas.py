@@ -26,12 +26,24 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
     found.pop("title", None)
     if definitions:
         found["$defs"] = definitions
-    return found
+    portable: dict[str, Any] = _without_bare_false(found)
+    return portable
 
 
 def empty_schema() -> dict[str, Any]:
     """The schema of a tool without input."""
     return {"type": "object", "properties": {}}
+
+
+def _without_bare_false(schema: Any) -> Any:
+    """The schema without the `items: false` of tuples, which `maxItems` says already: some models'
+    own checks take no boolean for a schema."""
+    if isinstance(schema, list):
+        return [_without_bare_false(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: one for name, one in schema.items() if (name, one) != ("items", False)}
+    return {name: _without_bare_false(one) for name, one in kept.items()}
 
 
 def _first_line(kind: type) -> str:

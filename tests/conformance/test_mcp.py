@@ -4,13 +4,12 @@ The fixture stands behind the product's own gates, authentication, transports an
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.installing import missing, npm_packages
+from tests.support.installing import node
 from tests.support.processes import Gateway, Process, free_port
 
 pytestmark = pytest.mark.slow
@@ -19,7 +18,6 @@ HERE = Path(__file__).parent
 SUITE = "@modelcontextprotocol/conformance/dist/index.js"
 STABLE_SUITE = "conformance-stable/dist/index.js"
 LIMIT_S = 240
-NODE_MAJOR = 22
 
 GENERIC = {
     "2025-11-25": (
@@ -51,12 +49,6 @@ GENERIC = {
 
 
 @pytest.fixture(scope="module")
-def packages() -> Path:
-    """The suites, and the Node.js they need."""
-    return npm_packages(HERE / "javascript") / "node_modules"
-
-
-@pytest.fixture(scope="module")
 def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the fixture."""
     port, data = free_port(), tmp_path_factory.mktemp("fixture")
@@ -72,19 +64,10 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{gateway.url}/api/mcp/stream"
 
 
-def node(packages: Path) -> Path:
-    """A Node.js of at least 22, which the suites need: the one npm carries, or this machine's."""
-    found = next(packages.glob("node-*-*/bin/node"), None) or Path(shutil.which("node") or "node")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
-    if int(version.stdout[1:].partition(".")[0]) < NODE_MAJOR:
-        missing(f"Node.js {NODE_MAJOR} is not installed")
-    return found
-
-
 def run(packages: Path, suite: str, *arguments: str, place: Path) -> tuple[int, dict[str, int]]:
     """Exit status of a suite, and the failed checks of every scenario that was run."""
     done = subprocess.run(
-        [node(packages), packages / suite, "server", *arguments, "-o", str(place)],
+        [node(packages), packages / "node_modules" / suite, "server", *arguments, "-o", str(place)],
         cwd=place,
         capture_output=True,
         text=True,

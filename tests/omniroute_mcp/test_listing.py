@@ -61,12 +61,22 @@ def references(schema: Any) -> set[str]:
     return own | {ref for one in schema.values() for ref in references(one)}
 
 
+def has_bare_false(schema: Any) -> bool:
+    """Whether `false` stands where many readers want a schema."""
+    if isinstance(schema, list):
+        return any(map(has_bare_false, schema))
+    if not isinstance(schema, dict):
+        return False
+    return schema.get("items") is False or any(map(has_bare_false, schema.values()))
+
+
 @pytest.mark.parametrize("side", ["input_schema", "output_schema"])
 @pytest.mark.parametrize("tool", LISTED.values(), ids=LISTED)
 def test_schemas_stand_on_their_own(tool: Tool, side: str) -> None:
     schema = getattr(tool, side)
     meta.validate(schema)
     assert schema["type"] == "object"
+    assert not has_bare_false(schema)
     assert references(schema) <= {f"#/$defs/{name}" for name in schema.get("$defs", {})}
 
 

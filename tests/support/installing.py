@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.support.databases import REQUIRED
 
+NODE_MAJOR = 22
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniroute-tests"
 
 
@@ -49,3 +51,13 @@ def npm_packages(folder: Path) -> Path:
     if npm is None:
         missing("npm is not installed")
     return installed(folder, "package-lock.json", [str(npm), "ci"])
+
+
+def node(packages: Path) -> Path:
+    """A Node.js of at least 22: the one among those packages, or this machine's."""
+    found = next(packages.glob("node_modules/node-*-*/bin/node"), None)
+    found = found or Path(shutil.which("node") or "node")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout[1:].partition(".")[0]) < NODE_MAJOR:
+        missing(f"Node.js {NODE_MAJOR} is not installed")
+    return found
