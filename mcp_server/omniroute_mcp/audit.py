@@ -10,6 +10,7 @@ import structlog
 
 from omniroute.engine import Engine
 from omniroute.storage.records.agents import ToolAudit
+from omniroute.storage.records.runs import RunStep
 from omniroute_mcp.scopes import ScopeCheck
 from omniroute_mcp.tools.row import ToolRow
 
@@ -33,8 +34,10 @@ async def record(
     key_id: str | None,
     error_code: str | None,
     denied: ScopeCheck | None = None,
+    step: RunStep | None = None,
 ) -> None:
-    """Write one row, for a cancelled call too. A failure to write costs the call nothing."""
+    """Write one row, and the step of the run it was, for a cancelled call too. A failure to write
+    costs the call nothing."""
     with anyio.move_on_after(LIMIT_S, shield=True) as limit:
         try:
             entry = ToolAudit(
@@ -49,6 +52,8 @@ async def record(
             )
             async with engine.database.work() as work:
                 await work.audit.add(entry)
+                if step is not None:
+                    await work.runs.save(step)
         except Exception:  # whatever it is, the caller has its answer
             log.exception("audit_failed", tool=name)
     if limit.cancelled_caught:

@@ -51,11 +51,9 @@ class Callers:
         if not self.over_stdio:
             caller = _request(context).scope["state"][CALLER]
         meta: Mapping[str, Any] = context.meta or {}
-        return msgspec.structs.replace(
-            caller,
-            session_id=self.session_id(context),
-            run_id=run_named(meta.get(RUN_KEY), meta.get("traceparent")),
-        )
+        session_id = self.session_id(context)
+        run = run_named(meta.get(RUN_KEY), meta.get("traceparent"))
+        return msgspec.structs.replace(caller, session_id=session_id, run_id=run or session_id)
 
     def check(self, context: Context, caller: Caller, required: frozenset[str]) -> ScopeCheck:
         """Hold what the caller has against what is required."""

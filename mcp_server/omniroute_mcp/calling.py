@@ -8,10 +8,13 @@ from typing import Any, TypeAlias
 import anyio
 import mcp_types as types
 import msgspec
+from msgspec.structs import replace
 
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
+from omniroute.operations.usage.runs import in_step
+from omniroute.storage.records.runs import RunStep, StepStatus
 from omniroute_mcp import audit
 from omniroute_mcp.accessibility import filtered
 from omniroute_mcp.callers import Callers, Context
@@ -56,9 +59,8 @@ class ToolCalls:
 
     async def __call__(self, context: Context, params: types.CallToolRequestParams) -> Result:
         """Run one call and audit it."""
-        began = time.monotonic()
-        arguments = params.arguments or {}
-        caller = self.callers.of(context)
+        began, arguments = time.monotonic(), params.arguments or {}
+        caller, step = in_step(self.engine, self.callers.of(context), "tool", params.name)
         row = self.tools().get(params.name)
         outcome = _CANCELLED
         with self.calls:
@@ -75,6 +77,7 @@ class ToolCalls:
                     key_id=caller.key_id,
                     error_code=outcome.error_code,
                     denied=outcome.denied,
+                    step=ended(self.engine, step, outcome),
                 )
         return outcome.result
 
@@ -124,6 +127,21 @@ class ToolCalls:
         shown = filtered(text, self.engine.snapshot.compression.mcp_accessibility)
         content: list[types.ContentBlock] = [types.TextContent(type="text", text=shown)]
         return Outcome(types.CallToolResult(content=content, structured_content=plain), plain)
+
+
+def ended(engine: Engine, step: RunStep, outcome: Outcome) -> RunStep:
+    """The step of a call that has ended."""
+    verdict = outcome.error_code or "completed"
+    status = "denied" if outcome.denied is not None else _STATUSES.get(verdict, "failed")
+    return replace(step, status=status, verdict=verdict, ended_at_ms=engine.now_ms())
+
+
+_STATUSES: Mapping[str, StepStatus] = {
+    "completed": "completed",
+    "cancelled": "cancelled",
+    "cancelled_by_user": "cancelled",
+    "input_required": "input-required",
+}
 
 
 def _unconfirmed(answer: Answer | types.InputRequiredResult) -> Outcome:

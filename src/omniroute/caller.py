@@ -29,7 +29,8 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     `key_id` is None for anonymous callers. `scopes` are those of the key; `is_operator` is true
     for whoever may manage the gateway. Empty `allowed_*` mean no restriction.
-    `run_id` ties together everything one undertaking causes, `task_id` is the A2A task.
+    `run_id` ties together everything one undertaking causes, `task_id` is the A2A task, `step_id`
+    the step of the run in which the caller acts: what it causes happens below that step.
     `max_sessions` 0 is any number. `auto_resolve` leaves it to the gateway which of several
     providers that list a model is asked. `no_log` keeps its requests out of the call log.
     `address` is where the request came from and `request_id` its id, for the audit log.
@@ -49,6 +50,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None
+    step_id: str | None = None
     credential: Credential = "none"
     address: str | None = None
     request_id: str | None = None

@@ -114,7 +114,7 @@ async def test_a_near_name_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_missing_scope_is_an_error_and_audited(tmp_path: Path, row: Any) -> None:
-    uri = row.uri.format(provider="demo", comboId="pair", period="day", requestId=ROUTED)
+    uri = row.uri.format(provider="demo", comboId="pair", period="day", requestId=ROUTED, runId="r")
     async with connected(tmp_path, policy=Policy(enforce=True)) as (engine, client):
         with pytest.raises(MCPError) as refused:
             await client.read_resource(uri)

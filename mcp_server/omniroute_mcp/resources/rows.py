@@ -9,6 +9,7 @@ from omniroute.operations.combos.combo_listing import ListedCombo, listed_combo
 from omniroute.operations.models.discovery import ProviderList, list_providers
 from omniroute.operations.money.budget_overview import BudgetOverview, budget_overview
 from omniroute.operations.routing.routes import ExplainQuery, Explanation, explain_route
+from omniroute.operations.usage.runs import RunQuery, RunTree, run_tree
 from omniroute_mcp.resources.row import ResourceRow, of_tool
 
 
@@ -22,6 +23,10 @@ async def _providers(engine: Engine, caller: Caller, _variables: Mapping[str, st
 
 async def _budget(engine: Engine, caller: Caller, _variables: Mapping[str, str]) -> BudgetOverview:
     return await budget_overview(engine, caller)
+
+
+async def _run(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> RunTree:
+    return await run_tree(engine, caller, RunQuery(variables["runId"]))
 
 
 async def _route(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> Explanation:
@@ -110,6 +115,17 @@ ROWS: tuple[ResourceRow, ...] = (
         "omniroute_cost_report",
         name="usage",
         description="What was spent in a session, day, week or month, by provider and model.",
+    ),
+    ResourceRow(
+        uri="omniroute://runs/{runId}",
+        name="run",
+        title="Everything a run caused",
+        description=(
+            "The tasks, tool calls and model calls of one run as a tree, with time, tokens, cost "
+            "and verdicts. Without a name of your own, your session is the run."
+        ),
+        scopes=frozenset({"read:usage"}),
+        read=_run,
     ),
     ResourceRow(
         uri="omniroute://routes/{requestId}",

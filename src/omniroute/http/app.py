@@ -58,6 +58,7 @@ from omniroute.http.management.pricing_routes import PRICING
 from omniroute.http.management.proxy_routes import PROXIES
 from omniroute.http.management.quota_routes import QUOTAS
 from omniroute.http.management.resilience_routes import RESILIENCE
+from omniroute.http.management.run_routes import RUNS
 from omniroute.http.management.session_routes import SESSIONS
 from omniroute.http.management.settings_routes import SETTINGS
 from omniroute.http.management.shaping_routes import SHAPING
@@ -195,6 +196,7 @@ _ROUTES = [
     *MODEL_NAMES,
     *CUSTOM_MODELS,
     *DECISIONS,
+    *RUNS,
     *BUDGETS,
     *BACKUPS,
     *CACHE,

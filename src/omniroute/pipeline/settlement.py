@@ -16,6 +16,7 @@ from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead, spoken
 from omniroute.pipeline.money.estimate import need_of
 from omniroute.pipeline.money.ledger import Ledger, Reservation
 from omniroute.pipeline.outbound import Endpoint
+from omniroute.pipeline.run_steps import model_step
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.plan import Plan
 from omniroute.routing.resilience.verdicts import Failure, Verdict
@@ -290,7 +291,9 @@ class Settlement:
         rows = tuple(self._usage_row(attempt) for attempt in self.attempts)
         used = [part for part, _ in self._parts.values()] or ([usage] if usage else [])
         line = None if call.caller.no_log else call_row(call, trace, used)
-        return trace, FinishedRequest(trace=row, usage=rows, call=line)
+        return trace, FinishedRequest(
+            trace=row, usage=rows, call=line, step=model_step(call.caller, trace)
+        )
 
     def _priced(self, attempt: AttemptTrace) -> AttemptTrace:
         """An attempt with what it used, what that cost, and the price that was known."""

@@ -44,6 +44,7 @@ from omniroute.storage.rates import RateRepository
 from omniroute.storage.response_cache import ResponseCacheRepository
 from omniroute.storage.responses import ResponseRepository
 from omniroute.storage.retention import RetentionRepository
+from omniroute.storage.runs import RunRepository
 from omniroute.storage.sealed import SealedRepository
 from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import SecretBox
@@ -112,6 +113,7 @@ class Work:
         self.memories = MemoryRepository(connection)
         self.skills = SkillRepository(connection)
         self.executions = ExecutionRepository(connection)
+        self.runs = RunRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

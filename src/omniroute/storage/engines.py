@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from omniroute.errors import InvalidRequest, StorageUnavailable
+from omniroute.storage.sqlite_connections import Connections
 
 # How long a statement waits for another process that holds SQLite's write lock.
 _SQLITE_BUSY_MS = 10_000
@@ -66,10 +67,12 @@ def _create_file(url: URL) -> Path:
 
 
 def _sqlite(path: Path, begin: str, *pragmas: str) -> AsyncEngine:
+    connections = Connections()
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         pool_timeout=_POOL_TIMEOUT_S,
         hide_parameters=True,
+        connect_args={"async_creator_fn": connections.connect},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -89,6 +92,10 @@ def _sqlite(path: Path, begin: str, *pragmas: str) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine.sync_engine, "engine_disposed")
+    def end(_engine: object) -> None:
+        connections.join()
 
     return engine
 

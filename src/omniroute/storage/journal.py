@@ -36,6 +36,7 @@ def sql_sink(database: Database) -> Sink:
             await work.rollups.add([finished.usage for finished in new])
             await work.traces.add([finished.trace for finished in new])
             await work.calls.add([one.call for one in new if one.call is not None])
+            await work.runs.add([one.step for one in new if one.step is not None])
             await work.leases.charge(row for finished in new for row in finished.charges)
 
     return store

@@ -23,6 +23,7 @@ from omniroute.storage.tables import (
     quota_snapshots,
     response_cache,
     routing_decisions,
+    run_steps,
     skill_executions,
     stored_responses,
     usage_history,
@@ -141,6 +142,13 @@ RULES: Mapping[str, Rule] = {
             at="created_at_ms",
             keep=Keep(30, 100_000),
             told="What tool skills were given and what came of it.",
+        ),
+        Rule(
+            name="runSteps",
+            table=run_steps,
+            at="started_at_ms",
+            keep=Keep(30, 200_000),
+            told="What belonged to one run: its tasks, tool calls and model calls.",
         ),
         Rule(
             name="storedResponses",

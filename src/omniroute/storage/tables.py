@@ -697,6 +697,27 @@ sync_tokens = Table(
 
 # What agents want to know again. `terms` are the words of key and content, for the full-text
 # index, whose triggers a migration that copies this table must make anew.
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("run_id", AnyText, nullable=False),
+    Column("parent_id", AnyText),
+    Column("kind", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("door", AnyText, nullable=False),
+    Column("owner", AnyText, nullable=False),
+    Column("status", AnyText, nullable=False),
+    Column("verdict", AnyText, nullable=False),
+    Column("request_id", AnyText),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_micro_usd", BigInteger),
+    Column("started_at_ms", BigInteger, nullable=False, index=True),
+    Column("ended_at_ms", BigInteger),
+    Index(None, "run_id", "started_at_ms"),
+)
+
 memories = Table(
     "memories",
     metadata,

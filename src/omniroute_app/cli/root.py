@@ -40,6 +40,7 @@ COMMANDS = (
     Row("demo", "serving:demo", "Send one request through each door.", ASK),
     Row("status", "health:status", "How the gateway is, and what it is busy with.", ASK),
     Row("health", "health:health", "Vital signs, breakers and cooldowns.", ASK),
+    Row("runs", "runs:app", "What one undertaking caused, as a tree.", ASK),
     Row("route", "route:app", "Why requests go where they go.", ASK),
     Row("usage", "usage:usage", "What was used and what it cost.", ASK),
     Row("logs", "logs:logs", "The calls of the gateway, as they were and as they come.", ASK),

@@ -25,8 +25,10 @@ from omniroute.operations.skills.views import (
     execution_line,
     execution_view,
 )
+from omniroute.operations.usage.runs import in_step
 from omniroute.skills.tool import ToolCall, ToolFailed, ToolHandler
 from omniroute.skills.versions import fitting
+from omniroute.storage.records.runs import RunStep, StepStatus
 from omniroute.storage.records.skills import (
     SHARED_OWNERS,
     ExecutionStatus,
@@ -134,7 +136,8 @@ async def execute(engine: Engine, caller: Caller, run: SkillRun, report: Report)
     async with engine.database.work() as work:
         await work.executions.add(execution)
     await report(0.0, f"{skill.name}@{skill.version} is pending")
-    return await _carried_out(engine, skill, run, execution, report)
+    _, step = in_step(engine, caller, "skill", skill.name, execution.id)
+    return await _carried_out(engine, skill, run, execution, step, report)
 
 
 async def list_executions(engine: Engine, caller: Caller, query: ExecutionsQuery) -> ExecutionsList:
@@ -173,6 +176,12 @@ async def settle_interrupted(engine: Engine) -> int:
         return await work.executions.abandon(dead, INTERRUPTED)
 
 
+def _ended_step(engine: Engine, step: RunStep, ended: Ended) -> RunStep:
+    status: StepStatus = "completed" if ended.status == "success" else "failed"
+    verdict = ended.error or ended.status
+    return replace(step, status=status, verdict=verdict, ended_at_ms=engine.now_ms())
+
+
 async def _chosen(engine: Engine, run: SkillRun) -> Skill:
     """The highest version that fits and is on; the key's own before those that are shared."""
     name, _, wanted = run.skill_name.partition("@")
@@ -202,7 +211,12 @@ async def _chosen(engine: Engine, run: SkillRun) -> Skill:
 
 
 async def _carried_out(
-    engine: Engine, skill: Skill, run: SkillRun, execution: SkillExecution, report: Report
+    engine: Engine,
+    skill: Skill,
+    run: SkillRun,
+    execution: SkillExecution,
+    step: RunStep,
+    report: Report,
 ) -> SkillExecution:
     began = time.monotonic()
     ended = Ended(status="error", error="It was cancelled.")
@@ -222,6 +236,7 @@ async def _carried_out(
                     error_message=ended.error,
                     duration_ms=duration_ms,
                 )
+                await work.runs.save(_ended_step(engine, step, ended))
     return replace(
         execution,
         status=ended.status,

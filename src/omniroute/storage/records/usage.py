@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from omniroute.storage.records.runs import RunStep
+
 
 class UsageRow(Struct, frozen=True, kw_only=True):
     """One upstream attempt. `id` is `<request id>:<attempt number>`; money is micro-USD.
@@ -158,13 +160,15 @@ class SpentCharge(Struct, frozen=True, kw_only=True):
 class FinishedRequest(Struct, frozen=True, kw_only=True):
     """What the journal keeps of a request until it is in SQL.
 
-    `call` is None in records that versions without a call log left behind.
+    `call` is None in records that versions without a call log left behind, `step` where the request
+    belongs to no run.
     """
 
     trace: TraceRow
     usage: tuple[UsageRow, ...] = ()
     charges: tuple[SpentCharge, ...] = ()
     call: CallRow | None = None
+    step: RunStep | None = None
 
 
 class UsageSum(Struct, frozen=True, kw_only=True):
