@@ -59,8 +59,8 @@ def providers() -> str:
         (
             f"`{row.id}`",
             row.name,
-            codes(row.names),
-            row.dialect.value,
+            "" if row.search is not None else codes(row.names),
+            "web search" if row.search is not None else row.dialect.value,
             row.auth.value,
             codes(row.env) or (f"port {row.probe_port}" if row.probe_port else ""),
             codes(row.needs),

@@ -29,6 +29,7 @@ from omniroute.pipeline.compression.descriptions import Descriptions
 from omniroute.pipeline.metrics import Metrics
 from omniroute.pipeline.money.ledger import Ledger
 from omniroute.pipeline.payloads import PayloadLog
+from omniroute.pipeline.search.desk import SearchDesk
 from omniroute.routing.live import Live
 from omniroute.routing.proxying import Outbound
 from omniroute.routing.resilience.health import Health
@@ -346,6 +347,7 @@ class Engine:
     metrics: Metrics
     payloads: PayloadLog
     quota_desk: QuotaDesk
+    search_desk: SearchDesk
     quota_watch: QuotaWatch
     logins: Logins
     callbacks: Callbacks

@@ -108,6 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_max_files: Annotated[int, Meta(ge=1, le=1_000)] = 20
     model_spellings: bool = True
     config_file: Path | None = None
+    search_cache_ttl_ms: Annotated[int, Meta(ge=0, le=86_400_000)] = 300_000
     discover: bool = True
     self_restart: bool = False
     config_hot_reload_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 500
@@ -419,6 +420,10 @@ VARIABLES: Mapping[str, Variable] = {
     "model_spellings": Variable(
         ("MODEL_ALIAS_COMPAT_ENABLED",),
         "Understand other vendors' spellings of model names, such as `gpt-oss:120b`.",
+    ),
+    "search_cache_ttl_ms": Variable(
+        ("SEARCH_CACHE_TTL_MS",),
+        "How long results of web searches are kept; 0 keeps none and shares none under way.",
     ),
     "config_hot_reload_ms": Variable(
         ("OMNIROUTE_CONFIG_HOT_RELOAD_MS",),

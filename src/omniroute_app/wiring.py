@@ -12,6 +12,10 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
+from omniroute.operations.progress import Report
+from omniroute.operations.search.asked import SearchInput
+from omniroute.operations.search.results import SearchReply
+from omniroute.operations.search.search import web_search
 from omniroute.operations.skills.built_in import prepare_skills
 from omniroute.operations.storage.reference_files import ReferenceFiles
 from omniroute.operations.storage.retention import kept_by_default
@@ -50,6 +54,8 @@ from omniroute.pipeline.reuse.idempotency import Idempotency
 from omniroute.pipeline.reuse.recall import Recall
 from omniroute.pipeline.reuse.response_cache import CacheLimits, ResponseCache
 from omniroute.pipeline.reuse.sharing import Sharing
+from omniroute.pipeline.search.desk import SearchDesk
+from omniroute.pipeline.search.kept import KeptSearches
 from omniroute.pipeline.settlement import Observer
 from omniroute.pipeline.telemetry import Telemetry
 from omniroute.routing.environment_proxies import read_environment
@@ -218,20 +224,15 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
         stack.push_async_callback(logins.aclose)
         callbacks = Callbacks(settings.public_url, now_ms)
         stack.push_async_callback(callbacks.aclose)
-        desk = QuotaDesk(
-            lambda: configuration.snapshot,
-            quotas,
-            Asking(
-                gate,
-                demo,
-                credentials,
-                _allow_private(settings),
-                lambda account: configuration.snapshot.proxying.route(account),
-                logins,
-            ),
-            now_ms,
-            history.keep,
+        through = Asking(
+            gate,
+            demo,
+            credentials,
+            _allow_private(settings),
+            lambda account: configuration.snapshot.proxying.route(account),
+            logins,
         )
+        desk = QuotaDesk(lambda: configuration.snapshot, quotas, through, now_ms, history.keep)
         stack.push_async_callback(desk.aclose)
         watch = QuotaWatch(
             desk, policy.quota_rules, lambda one: live.rotation.use(one).last_used_ms
@@ -258,6 +259,22 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             traced.append(traces.observe)
         if settings.log_level.lower() in ("debug", "info"):
             traced.append(log_request)
+        search_desk = SearchDesk(
+            snapshot=lambda: configuration.snapshot,
+            health=health,
+            ledger=ledger,
+            rates=rates,
+            through=through,
+            record=journal.append,
+            now_ms=now_ms,
+            kept=KeptSearches(now_ms),
+            fresh_ms=settings.search_cache_ttl_ms,
+        )
+
+        async def searching(owner: str, asked: SearchInput, report: Report) -> SearchReply:
+            caller = engine.admission.owner(engine.snapshot, "http", owner)
+            return await web_search(engine, caller, asked, report)
+
         require_key = settings.require_api_key
         engine = Engine(
             version=__version__,
@@ -304,6 +321,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             metrics=metrics,
             payloads=payloads,
             quota_desk=desk,
+            search_desk=search_desk,
             quota_watch=watch,
             logins=logins,
             callbacks=callbacks,
@@ -343,6 +361,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             proxy_test_url=settings.proxy_test_url,
             tools=built_in(
                 gate,
+                searching,
                 settings.data_dir,
                 lambda url: configuration.snapshot.proxying.of_provider(None).to(url),
                 max_file_bytes=settings.skills_max_file_bytes,

@@ -256,7 +256,7 @@ async def test_keys_have_their_own_skills_before_shared_ones(tmp_path: Path) -> 
         ]
         count = await call(client, EXECUTIONS, headers=mine)
     names = [one["name"] for one in listed["structuredContent"]["skills"]]
-    assert names == ["file_read", "file_write", "file_write", "http_request"]
+    assert names == ["file_read", "file_write", "file_write", "http_request", "web_search"]
     assert ran["structuredContent"]["error"] == "There is no such file in the workspace."
     assert [one["isError"] for one in refused] == [True] * 4
     assert "only operators" in refused[3]["content"][0]["text"]

@@ -18,6 +18,7 @@ from tests.omniroute_mcp.tools import (
     proxies,
     quotas,
     routing,
+    search,
     skills,
     system,
 )
@@ -34,10 +35,25 @@ from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SUBJECTS = (system, caches, combos, models, money, proxies, quotas, routing, memory, skills)
+SUBJECTS = (
+    system,
+    caches,
+    combos,
+    models,
+    money,
+    proxies,
+    quotas,
+    routing,
+    search,
+    memory,
+    skills,
+)
 EXAMPLES: Mapping[str, Example] = {
     name: one for subject in SUBJECTS for name, one in subject.EXAMPLES.items()
 }
+FOUND = (
+    b'{"results":[{"title":"Async in Rust","url":"https://www.a.io/x?y=1","content":"It waits."}]}'
+)
 LISTED = {row.name: listed(row) for row in TOOLS.values()}
 
 
@@ -58,6 +74,7 @@ async def connected(data_dir: Path, policy: Policy) -> AsyncGenerator[tuple[Engi
     """An engine with the world of the examples, and a client of its tools."""
     async with served() as lists:
         lists.answers["/models-dev"] = ("500 Not today", b"")
+        lists.answers["/search?q=rust+async&format=json&categories=general"] = ("200 OK", FOUND)
         settings = load_settings(lists.environ, data_dir=data_dir, discover=False)
         async with open_engine(settings, lists.environ) as engine:
             await populate(engine)

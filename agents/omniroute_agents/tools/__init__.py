@@ -6,12 +6,14 @@ from pathlib import Path
 from omniroute.skills.tool import ToolRegistry
 from omniroute.upstream.proxies import Via
 from omniroute.upstream.send import Sender
-from omniroute_agents.tools import file_read, file_write, http_request
+from omniroute_agents.tools import file_read, file_write, http_request, web_search
+from omniroute_agents.tools.web_search import Searching
 from omniroute_agents.tools.workspace import Workspaces
 
 
 def built_in(
     gate: Sender,
+    search: Searching,
     data_dir: Path,
     via: Callable[[str], Via | None],
     *,
@@ -24,6 +26,7 @@ def built_in(
     """Every built-in tool of an installation.
 
     Args:
+        search: searches the web for the owner of a key.
         via: the proxy for an address.
         holder: the name of this process, `dead` which of such names are gone.
     """
@@ -32,5 +35,6 @@ def built_in(
         file_read.tool(workspaces),
         file_write.tool(workspaces),
         http_request.tool(gate, via, max_response_bytes),
+        web_search.tool(search),
     )
     return ToolRegistry({tool.name: tool for tool in tools}, time_limit_s, holder, dead)

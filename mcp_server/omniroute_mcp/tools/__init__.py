@@ -11,6 +11,7 @@ from omniroute_mcp.tools import (
     proxies,
     quotas,
     routing,
+    search,
     skills,
     system,
 )
@@ -25,6 +26,7 @@ _ROWS = (
     *proxies.TOOLS,
     *quotas.TOOLS,
     *routing.TOOLS,
+    *search.TOOLS,
     *memory.TOOLS,
     *skills.TOOLS,
 )

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from omniroute.catalog.families import THINKS_IN_TEXT
 from omniroute.catalog.quota_shapes import QuotaApi
+from omniroute.catalog.search_apis import SearchApi
 from omniroute.chat import Dialect
 
 
@@ -17,6 +18,7 @@ class Auth(StrEnum):
     BEARER = "bearer"
     X_API_KEY = "x-api-key"
     API_KEY = "api-key"
+    SUBSCRIPTION = "x-subscription-token"
     GOOG = "goog"
     AWS_SIGV4 = "aws-sigv4"
     GOOGLE_SERVICE_ACCOUNT = "google-service-account"
@@ -38,6 +40,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     that run on the user's own machine. `quota` is how it reports what an account has left.
     `check` is how a credential is tried at no cost: `models` lists them; a path that begins with a
     slash is asked instead where anybody may list them, and `chat` asks a model for one token.
+    `search` is set for services that search the web and have no models at all.
 
     What services of one dialect do differently: `call_id_chars` is the exact length of tool call
     ids one insists on, and the `..._prefixes` are beginnings of model ids: of models that know no
@@ -70,6 +73,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     probe_port: int | None = None
     quota: QuotaApi | None = None
+    search: SearchApi | None = None
     check: str = "models"
     keyless: bool = False
     in_process: bool = False

@@ -72,6 +72,7 @@ from omniroute.http.models.gemini_routes import GEMINI_ROUTES
 from omniroute.http.models.model_routes import MODEL_ROUTES
 from omniroute.http.models.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.models.responses_routes import RESPONSES_ROUTES
+from omniroute.http.models.search_routes import SEARCH_ROUTES
 from omniroute.http.models.token_routes import count_tokens_route
 from omniroute.http.pages.docs_page import PlainPage
 from omniroute.http.pages.page_routes import PAGES, to_login
@@ -183,6 +184,7 @@ _ROUTES = [
     *MODEL_ROUTES,
     *OLLAMA_ROUTES,
     count_tokens_route,
+    *SEARCH_ROUTES,
     *ACCOUNTS,
     *OAUTH_ROUTES,
     *ENV,

@@ -1,6 +1,6 @@
 """The configuration a request sees: immutable, versioned, rebuilt on change and swapped whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from omniroute.catalog.overrides import Stated, named_price, priced, refreshed
 from omniroute.catalog.prices import FREE, Price, price_of
 from omniroute.catalog.provider import Auth, Provider
 from omniroute.catalog.providers import DEMO, PREFIXES, PROVIDERS
+from omniroute.catalog.providers.search import DEMO_SEARCH
 from omniroute.chat import Dialect
 from omniroute.errors import InvalidRequest
 from omniroute.routing.combo_config import ComboConfig, effective
@@ -40,12 +41,16 @@ from omniroute.upstream.google import project_of
 DEMO_ACCOUNT = Connection(
     id="demo", provider=DEMO.id, name="Built-in demo", auth_type="none", default_model="echo"
 )
+DEMO_SEARCHER = Connection(
+    id="demo-search", provider=DEMO_SEARCH.id, name="Built-in demo search", auth_type="none"
+)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything routing and admission read, with nothing left to look up in SQL.
 
-    `accounts` holds the active accounts of each provider, best first. `prefixes` maps every
+    `accounts` holds the active accounts of each provider of models, best first, and `searchers`
+    those each search provider can be asked with. `prefixes` maps every
     prefix of a model string to a provider id, `aliases` names operators made up to what they
     stand for, and `mappings` are the patterns that stand for combos, in the order they are tried.
     `custom_models` are by provider and id, and so is `compat`, what is done otherwise for single
@@ -63,6 +68,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     prefixes: Mapping[str, str]
     accounts: Mapping[str, tuple[Connection, ...]]
+    searchers: Mapping[str, tuple[Connection, ...]] = {}
     connections: Mapping[str, Connection]
     nodes: Mapping[str, ProviderNode]
     combos: Mapping[str, Combo]
@@ -102,6 +108,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         if self.password_hash is not None:
             return True
         return bool(self.settings["setupComplete"]) or not local
+
+    def active_accounts(self) -> Iterator[Connection]:
+        """Every active account but the built-in ones, whatever its provider is for."""
+        for rows in self.accounts.values():
+            yield from (row for row in rows if row.id != DEMO_ACCOUNT.id)
+        for provider, rows in self.searchers.items():
+            own = (row for row in rows if row.provider == provider)
+            yield from (row for row in own if row.id != DEMO_SEARCHER.id)
 
     def provider_named(self, name: str) -> str | None:
         """The id of a provider or node by its prefix, alias or id; None for no such thing."""
@@ -224,21 +238,24 @@ def build_snapshot(
     by_id = {connection.id: connection for connection in connections}
     by_id[DEMO_ACCOUNT.id] = DEMO_ACCOUNT
     in_force = {**SETTINGS, **settings}
-    accounts: dict[str, list[Connection]] = {}
+    active: dict[str, list[Connection]] = {}
     blocked = {prefixes.get(name, name) for name in in_force["blockedProviders"]}
     usable = providers.keys() - blocked
     for connection in by_id.values():
         if connection.is_active and connection.provider in usable:
-            accounts.setdefault(connection.provider, []).append(connection)
+            active.setdefault(connection.provider, []).append(connection)
+    best_first = {
+        provider: tuple(sorted(rows, key=lambda row: row.priority))
+        for provider, rows in active.items()
+    }
+    accounts = {name: rows for name, rows in best_first.items() if providers[name].search is None}
     named = {combo.name: combo for combo in combos}
     snapshot = Snapshot(
         version=version,
         providers=providers,
         prefixes=prefixes,
-        accounts={
-            provider: tuple(sorted(rows, key=lambda row: row.priority))
-            for provider, rows in accounts.items()
-        },
+        accounts=accounts,
+        searchers=_searchers(best_first, usable),
         connections=by_id,
         nodes=nodes_by_id,
         combos=named,
@@ -269,6 +286,21 @@ def build_snapshot(
         compression=said(in_force, "compression", Compression),
     )
     return replace(snapshot, auto_accounts=_auto_accounts(snapshot))
+
+
+def _searchers(
+    accounts: Mapping[str, tuple[Connection, ...]], usable: Collection[str]
+) -> dict[str, tuple[Connection, ...]]:
+    """The accounts each search provider can be asked with: its own, then those it shares."""
+    found = {}
+    for name, row in PROVIDERS.items():
+        if row.search is not None and name in usable:
+            shared = accounts.get(row.search.shares or "", ())
+            built_in = (DEMO_SEARCHER,) if name == DEMO_SEARCHER.provider else ()
+            rows = (*accounts.get(name, ()), *shared, *built_in)
+            if rows:
+                found[name] = rows
+    return found
 
 
 def _providers(nodes: Mapping[str, ProviderNode], last: Snapshot | None) -> dict[str, Provider]:

@@ -14,6 +14,7 @@ _HEADERS: Mapping[Auth, tuple[str, str]] = {
     Auth.BEARER: ("authorization", "Bearer {}"),
     Auth.X_API_KEY: ("x-api-key", "{}"),
     Auth.API_KEY: ("api-key", "{}"),
+    Auth.SUBSCRIPTION: ("x-subscription-token", "{}"),
     Auth.GOOG: ("x-goog-api-key", "{}"),
 }
 

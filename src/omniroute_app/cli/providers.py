@@ -78,6 +78,7 @@ def add(
     ),
     api_key: ApiKey = None,
     base_url: Annotated[str | None, Parameter(help="Another address of the provider.")] = None,
+    cx: Annotated[str | None, Parameter(help="Search engine id, of google-pse-search.")] = None,
     priority: Annotated[int | None, Parameter(help="1 is asked first.")] = None,
     no_key: Annotated[
         bool, Parameter(negative=(), help="The provider wants no key (local servers).")
@@ -105,7 +106,8 @@ def add(
             raise InvalidRequest("No key was given. Give one with --api-key, or say --no-key.")
         body |= {"apiKey": key}
     body |= {"priority": priority} if priority is not None else {}
-    body |= {"providerSpecificData": {"baseUrl": base_url}} if base_url else {}
+    options = {"baseUrl": base_url, "cx": cx}
+    body |= {"providerSpecificData": {name: one for name, one in options.items() if one}}
     found = asked.ask("POST", "/api/providers", body)
     added = found["connection"]
     told = f"Added {added['name']} ({added['provider']}). Try it: omniroute providers test "

@@ -29,7 +29,7 @@ def test_every_name_means_one_provider() -> None:
     counted = Counter(name for row in ROWS for name in row.names)
     assert [name for name, times in counted.items() if times > 1] == []
     assert {name: row.id for name, row in PREFIXES.items()} == {
-        name: row.id for row in ROWS for name in row.names
+        name: row.id for row in ROWS if row.search is None for name in row.names
     }
 
 
@@ -40,8 +40,9 @@ def test_names_are_prefixes() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=PROVIDERS)
 def test_a_row_is_sound(row: Provider) -> None:
-    hosted = row.probe_port is None and not row.in_process
-    assert row.source.startswith("https://" if row is not DEMO else "docs/")
+    self_hosted = row.search is not None and row.search.self_hosted
+    hosted = row.probe_port is None and not row.in_process and not self_hosted
+    assert row.source.startswith("docs/" if row.in_process else "https://")
     assert row.name.strip()
     assert not row.base_url.endswith("/")
     assert row.chat_path.startswith("/")
@@ -51,7 +52,7 @@ def test_a_row_is_sound(row: Provider) -> None:
         assert row.resource_url is not None or "{resource}/" not in row.base_url
         assert row.auth is not Auth.NONE
         assert not row.keyless
-    elif not row.in_process:
+    elif row.probe_port is not None:
         assert f"{row.base_url}/".startswith(f"http://127.0.0.1:{row.probe_port}/")
         assert row.keyless
 
@@ -59,7 +60,7 @@ def test_a_row_is_sound(row: Provider) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=PROVIDERS)
 def test_every_field_of_an_address_is_asked_for_or_has_a_default(row: Provider) -> None:
     assert fields(row) - {"model"} <= {*row.needs, *row.defaults, *(["host"] if row.hosts else [])}
-    assert set(row.needs) <= fields(row)
+    assert set(row.needs) <= fields(row) | {*(row.search.options if row.search else ())}
     assert row.defaults.keys() <= fields(row)
 
 

@@ -53,10 +53,10 @@ async def test_a_skill_is_installed_executed_changed_and_deleted(site: OpenSite)
 
 
 PAGES: dict[str, tuple[dict[str, Any], list[str], int]] = {
-    "all": ({}, ["file_read", "file_write", "http_request", "note"], 4),
-    "a page": ({"page": 2, "limit": 3}, ["note"], 4),
+    "all": ({}, ["file_read", "file_write", "http_request", "note", "web_search"], 5),
+    "a page": ({"page": 2, "limit": 3}, ["note", "web_search"], 5),
     "by text": ({"q": "A NOTE"}, ["note"], 1),
-    "by tag": ({"q": "web"}, ["http_request"], 1),
+    "by tag": ({"q": "web"}, ["http_request", "web_search"], 2),
     "by mode": ({"mode": "on"}, ["note"], 1),
     "by source": ({"source": "skillsmp"}, [], 0),
 }
@@ -117,7 +117,7 @@ async def test_what_makes_no_sense_is_refused(
     async with site() as opened, opened.as_peer() as client:
         answer = await client.request(method, f"{PATH}/{path}", json=body)
         count = (await client.get(PATH)).json()["total"]
-    assert (answer.status_code, told in answer.text, count) == (status, True, 3)
+    assert (answer.status_code, told in answer.text, count) == (status, True, 4)
 
 
 async def test_what_is_switched_stays_so_after_a_restart(site: OpenSite) -> None:

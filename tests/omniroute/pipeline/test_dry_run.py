@@ -184,6 +184,7 @@ def simulated(made: Bench, caller: Caller, model: str) -> Simulation:
         metrics=absent,
         payloads=absent,
         quota_desk=absent,
+        search_desk=absent,
         quota_watch=absent,
         logins=absent,
         callbacks=absent,

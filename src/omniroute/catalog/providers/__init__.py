@@ -7,6 +7,7 @@ from omniroute.catalog.providers.anthropic_like import ANTHROPIC_LIKE
 from omniroute.catalog.providers.clouds import CLOUDS
 from omniroute.catalog.providers.first_tier import FIRST_TIER
 from omniroute.catalog.providers.local import LOCAL
+from omniroute.catalog.providers.search import SEARCH
 from omniroute.catalog.providers.second_tier import SECOND_TIER
 from omniroute.catalog.quota_shapes import QuotaApi
 
@@ -22,9 +23,12 @@ DEMO = Provider(
 )
 
 PROVIDERS: Mapping[str, Provider] = {
-    row.id: row for row in (*FIRST_TIER, *CLOUDS, *SECOND_TIER, *ANTHROPIC_LIKE, *LOCAL, DEMO)
+    row.id: row
+    for row in (*FIRST_TIER, *CLOUDS, *SECOND_TIER, *ANTHROPIC_LIKE, *LOCAL, DEMO, *SEARCH)
 }
 """Every provider by id."""
 
-PREFIXES: Mapping[str, Provider] = {name: row for row in PROVIDERS.values() for name in row.names}
-"""Every provider by each prefix a model string may carry: ids and aliases."""
+PREFIXES: Mapping[str, Provider] = {
+    name: row for row in PROVIDERS.values() if row.search is None for name in row.names
+}
+"""Every provider of models by each prefix a model string may carry: ids and aliases."""

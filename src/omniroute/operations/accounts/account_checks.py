@@ -23,7 +23,7 @@ from omniroute.pipeline.accounts.logins import Kind as LoginKind
 from omniroute.pipeline.accounts.logins import LoginFailed
 from omniroute.pipeline.accounts.probe import Diagnosis, Method, Probed, Source, probe
 from omniroute.routing.resilience.policy import category_of
-from omniroute.routing.snapshot import DEMO_ACCOUNT, endpoint
+from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import Connection
 from omniroute.storage.records.usage import CallRow
 
@@ -288,10 +288,8 @@ async def check_batch(engine: Engine, caller: Caller, which: BatchInput) -> Batc
         wanted = known_provider(engine, str(which.provider_id).strip())
     accounts = [
         row
-        for rows in engine.snapshot.accounts.values()
-        for row in rows
-        if row.id != DEMO_ACCOUNT.id
-        and (_MODES[which.mode](engine, row) if wanted is None else row.provider == wanted)
+        for row in engine.snapshot.active_accounts()
+        if (_MODES[which.mode](engine, row) if wanted is None else row.provider == wanted)
     ]
     reports = await all_tested(engine, accounts)
     lines = tuple(_line(row, report) for row, report in zip(accounts, reports, strict=True))
@@ -427,7 +425,7 @@ _MODES: Mapping[Mode, Callable[[Engine, Connection], bool]] = {
     "compatible": _is_compatible,
     "local": _is_local,
     "audio": _serves("audio-transcriptions", "audio-speech"),
-    "search": lambda _engine, _account: False,  # no provider of this build only searches
+    "search": lambda engine, account: account.provider in engine.snapshot.searchers,
     "cloud-agent": lambda _engine, _account: False,  # they are tested where their tasks are
 }
 """Which accounts each mode means."""

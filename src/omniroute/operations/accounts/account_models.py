@@ -22,6 +22,7 @@ from omniroute.upstream.send import OutboundRequest, Timeouts, TransportFailed
 
 MOST_PAGES = 20
 NOT_ASKED = "Its upstream was not asked."
+NO_MODELS = "It searches the web; it has no models."
 TIMEOUTS = Timeouts(connect_s=10.0, headers_s=20.0, idle_s=20.0)
 
 
@@ -70,6 +71,8 @@ async def account_models(
     shown = partial(_shown, engine, account, exclude_hidden)
     if not refresh and isinstance(account.options.get("models"), list):
         return shown(snapshot.models(account), "cache")
+    if provider.search is not None:
+        return shown((), "local_catalog", NO_MODELS)
     if account.options.get("autoFetchModels") is False or provider.in_process:
         return shown(snapshot.models(account), "local_catalog", NOT_ASKED)
     try:

@@ -9,11 +9,12 @@ from msgspec.structs import asdict, replace
 
 from omniroute.caller import Caller
 from omniroute.catalog.names import did_you_mean
+from omniroute.catalog.provider import Provider
 from omniroute.clock import from_iso, iso
 from omniroute.engine import Engine
 from omniroute.errors import Conflict, InvalidRequest, NotFound, ValidationFailed
 from omniroute.operations.access.masking import masked, without_secrets
-from omniroute.operations.accounts.account_options import checked_options, merged_options
+from omniroute.operations.accounts.account_options import FIELD, checked_options, merged_options
 from omniroute.operations.accounts.account_view import ConnectionView, shown
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.connections import SECRET_COLUMNS
@@ -230,16 +231,22 @@ def known_provider(engine: Engine, named: str) -> str:
     """
     snapshot = engine.snapshot
     found = snapshot.provider_named(named)
-    if found is not None and found != DEMO_ACCOUNT.provider:
+    if found is not None and not snapshot.providers[found].in_process:
         return found
     if named.startswith(("openai-compatible-", "anthropic-compatible-")):
         raise NotFound(f"There is no provider node with the id '{named}'.")
     if found is not None:
         raise InvalidRequest(
-            f"'{found}' is built in and needs no account: ask for models such as 'demo/echo'.",
+            f"'{found}' is built in and needs no account: "
+            + (
+                "name it as the provider of a search."
+                if snapshot.providers[found].search is not None
+                else "ask for models such as 'demo/echo'."
+            ),
             param="provider",
         )
-    known = {*snapshot.providers, *snapshot.prefixes} - {DEMO_ACCOUNT.provider}
+    built_in = {row.id for row in snapshot.providers.values() if row.in_process}
+    known = {*snapshot.providers, *snapshot.prefixes} - built_in
     hint = did_you_mean(named, sorted(known))
     raise InvalidRequest(f"There is no provider '{named}'.{hint}", param="provider")
 
@@ -257,6 +264,7 @@ def checked_account(engine: Engine, new: ConnectionInput) -> Connection:
     if not key and not row.keyless:
         raise ValidationFailed([("apiKey", f"is required for {row.name}")])
     options = merged_options({}, checked_options(new.provider_specific_data))
+    require_options(row, options)
     node = engine.snapshot.nodes.get(provider_id)
     if node is not None:
         options = {**node_facts(node), **options}
@@ -281,6 +289,17 @@ def checked_account(engine: Engine, new: ConnectionInput) -> Connection:
         created_at=now,
         updated_at=now,
     )
+
+
+def require_options(row: Provider, options: Mapping[str, Any]) -> None:
+    """See to it that a search account has all it needs besides its key.
+
+    Raises:
+        ValidationFailed: an option is missing.
+    """
+    missing = [name for name in row.needs if row.search is not None and not options.get(name)]
+    if missing:
+        raise ValidationFailed([(f"{FIELD}.{missing[0]}", f"is required for {row.name}")])
 
 
 def in_place_of(old: Connection | None, new: Connection) -> Connection:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from omniroute.catalog.providers import PREFIXES
+from omniroute.catalog.providers import PREFIXES, PROVIDERS
 from omniroute.clock import iso
 from omniroute.errors import OmniRouteError
 from omniroute.operations.combos.combo_steps import steps_of
@@ -89,7 +89,7 @@ class ReferenceFiles:
 
     def _connection(self, row: Row, nodes: set[str], told: "_Told") -> Connection:
         provider = str(row["provider"])
-        known = PREFIXES.get(provider)
+        known = PREFIXES.get(provider) or PROVIDERS.get(provider)
         if known is None and provider not in nodes:
             raise _LeftOut(f"there is no provider '{provider}' here")
         if row.get("auth_type") not in (None, "apikey", "none"):

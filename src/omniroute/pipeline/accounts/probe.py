@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from msgspec.structs import replace
 
@@ -11,13 +11,16 @@ from omniroute.catalog.listing import listed_models
 from omniroute.catalog.provider import Provider
 from omniroute.chat import ChatRequest, Message, Text
 from omniroute.dialects import CODECS
+from omniroute.dialects.search.asked import SearchQuestion
 from omniroute.errors import InvalidRequest
 from omniroute.pipeline.accounts.quota_question import Asking
 from omniroute.pipeline.outbound import chat_path, own_headers, shaped, shown_by, target_facts
+from omniroute.pipeline.search.asking import Searcher, SearchFailed, ask
 from omniroute.routing.snapshot import endpoint
 from omniroute.storage.records.configuration import Compat, Connection
 from omniroute.upstream.send import FailureKind, OutboundRequest, Timeouts, TransportFailed
 
+SEARCH_S = 20.0
 TIMEOUTS = Timeouts(connect_s=10.0, headers_s=25.0, idle_s=20.0)
 MOST_MESSAGE = 500
 
@@ -35,7 +38,7 @@ Diagnosis: TypeAlias = Literal[
     "upstream_error",
 ]
 Source: TypeAlias = Literal["local", "oauth", "upstream", "validation"]
-Method: TypeAlias = Literal["models", "chat", "key"]
+Method: TypeAlias = Literal["models", "chat", "key", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,14 @@ _NO_LIST = frozenset({404, 405, 501})
 _ASIDE = frozenset({400, 404, 422})
 """Statuses of a chat that was refused for what it asked, by a service that knew who asked."""
 
+_SEARCH_CAUSES: Mapping[str, tuple[Diagnosis, Source]] = {
+    "malformed": ("upstream_error", "upstream"),
+    "unsupported": ("validation_error", "validation"),
+    "refused": ("validation_error", "validation"),
+    "invalid": ("validation_error", "validation"),
+}
+_KINDS: Mapping[str, FailureKind] = {one: one for one in get_args(FailureKind)}
+
 _TRANSPORT: Mapping[str, tuple[Diagnosis, Source]] = {
     "refused": ("validation_error", "validation"),
     "invalid": ("validation_error", "validation"),
@@ -118,6 +129,8 @@ async def probe(
     if not (account.credential or provider.keyless):
         told = "The account has no credential, or it cannot be decrypted."
         return Probed("auth_missing", "local", told)
+    if provider.search is not None:
+        return await _search(through, provider, account)
     try:
         if asked is not None:
             return await _chat(through, provider, account, asked)
@@ -136,6 +149,23 @@ async def probe(
         return Probed(kind, source, str(error), kind=error.kind)
     told = f"{provider.name} lists no models; name one with 'validationModelId'."
     return Probed("unsupported", "local", told)
+
+
+async def _search(through: Asking, provider: Provider, account: Connection) -> Probed:
+    """One search for one result: these services have nothing cheaper that wants a key."""
+    asked = SearchQuestion(query="test", most=1)
+    try:
+        await ask(through, Searcher(provider, account), asked, SEARCH_S, 0)
+    except SearchFailed as failed:
+        told = failed.failure
+        if told.cause == "status":
+            return Probed(
+                diagnosed(told.status, told.text), "upstream", told.text, told.status, "search"
+            )
+        diagnosis, source = _SEARCH_CAUSES.get(told.cause, ("network_error", "upstream"))
+        kind = _KINDS.get(told.cause)
+        return Probed(diagnosis, source, told.text, method="search", kind=kind)
+    return Probed("ok", status=200, method="search")
 
 
 async def _get(

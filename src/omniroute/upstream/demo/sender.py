@@ -1,7 +1,8 @@
 """The demo upstream behind the send protocol, without a socket in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -9,7 +10,16 @@ from omniroute.chat import Dialect
 from omniroute.clock import now_ms
 from omniroute.upstream.demo.player import Played, Sleep, play
 from omniroute.upstream.demo.quota import quota_script
+from omniroute.upstream.demo.search import search_answer
 from omniroute.upstream.send import OutboundRequest, OutboundResponse
+
+ORIGIN = "demo://in-process"
+SEARCH_PATHS = ("/search", "/news")
+JSON = {"content-type": "application/json"}
+
+
+async def _said(told: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    yield msgspec.json.encode(told)
 
 
 class DemoSender:
@@ -20,6 +30,10 @@ class DemoSender:
 
     async def send(self, request: OutboundRequest) -> OutboundResponse:
         """See `Sender.send`."""
+        path, _, query = request.url.removeprefix(ORIGIN).partition("?")
+        if path in SEARCH_PATHS:
+            status, told = search_answer(query)
+            return _Response(Played(status, JSON, _said(told)))
         if request.method == "GET":
             return _Response(self._quota(request.url.rpartition("/quota")[2].strip("/")))
         return _Response(play(Dialect.OPENAI_CHAT, request.body or b"", self._sleep))
@@ -35,7 +49,7 @@ class DemoSender:
                 await self._sleep(script.delay_s)
             yield msgspec.json.encode(script.body)
 
-        return Played(script.status, {"content-type": "application/json"}, chunks())
+        return Played(script.status, JSON, chunks())
 
 
 class _Response:

@@ -21,6 +21,7 @@ from omniroute.dialects import CODECS
 from omniroute.errors import OmniRouteError
 from omniroute.upstream.demo.player import Played, Sleep, play
 from omniroute.upstream.demo.quota import quota_script
+from omniroute.upstream.demo.search import search_answer
 from omniroute.upstream.send import TransportFailed
 
 PATHS: Mapping[str, Dialect] = {
@@ -105,6 +106,10 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
             await sleep(script.delay_s)
         return JSONResponse(script.body, script.status)
 
+    async def search(request: Request) -> Response:
+        status, told = search_answer(request.url.query)
+        return JSONResponse(told, status)
+
     return Starlette(
         middleware=[Middleware(_ScriptedKeys)],
         routes=[
@@ -114,6 +119,7 @@ def demo_app(sleep: Sleep = asyncio.sleep) -> Starlette:
             Route("/v1/responses/input_tokens", count_responses, methods=["POST"]),
             Route("/v1/quota", quota),
             Route("/v1/quota/{told}", quota),
+            Route("/search", search),
             *(Route(path, _listing(shown)) for path, shown in _LISTS.items()),
         ],
     )

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from omniroute.catalog.providers import PREFIXES
+from omniroute.catalog.providers import PREFIXES, PROVIDERS
 from omniroute.operations.storage.retention import NAMESPACE as RETENTION
 from omniroute.storage.configured import Configured, read_all
 from omniroute.storage.database import Work
@@ -72,7 +72,7 @@ class Names:
 
     def knows(self, provider_id: str) -> bool:
         """Whether there is such a provider or node."""
-        return provider_id in self._nodes or provider_id in PREFIXES
+        return provider_id in self._nodes or provider_id in PREFIXES or provider_id in PROVIDERS
 
     def scope(self, scope: str, scope_id: str) -> str | None:
         """What a proxy is for, in one text; None for what does not exist any more."""

@@ -12,7 +12,6 @@ from omniroute.errors import InvalidRequest, NotFound, ValidationFailed
 from omniroute.operations.access.masking import masked
 from omniroute.operations.accounts.connections import audit_name, known_provider, start_afresh
 from omniroute.operations.models.aliases import AliasInput, set_alias
-from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records.configuration import Connection
 
 Token = Annotated[str, Meta(min_length=1, max_length=10_000)]
@@ -74,14 +73,10 @@ class AliasAnswer(Struct, frozen=True, kw_only=True):
 async def cloud_state(engine: Engine, caller: Caller) -> CloudState:
     """The active accounts the caller's key may use, masked, and all aliases."""
     snapshot = engine.snapshot
-    rows = (row for accounts in snapshot.accounts.values() for row in accounts)
+    rows = snapshot.active_accounts()
     allowed = caller.allowed_connections
     return CloudState(
-        connections=[
-            _shown(row)
-            for row in rows
-            if row.id != DEMO_ACCOUNT.id and (not allowed or row.id in allowed)
-        ],
+        connections=[_shown(row) for row in rows if not allowed or row.id in allowed],
         model_aliases=dict(sorted(snapshot.aliases.items())),
     )
 

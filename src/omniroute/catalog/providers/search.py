@@ -1,0 +1,172 @@
+"""Services that search the web; none of them has models. Prices of 2026-11. 01 §19.8."""
+
+from omniroute.catalog.provider import Auth, Provider
+from omniroute.catalog.search_apis import SITE_OPERATORS, SearchApi
+
+DEMO_SEARCH = Provider(
+    id="demo-search",
+    name="Demo Search",
+    base_url="demo://in-process",
+    source="docs/guides/web-search.md",
+    auth=Auth.NONE,
+    keyless=True,
+    in_process=True,
+    search=SearchApi(
+        shape="searxng",
+        paths={"web": "/search", "news": "/news"},
+        micro_usd=0,
+        most=20,
+        method="GET",
+        named_only=True,
+    ),
+)
+
+SEARCH = (
+    Provider(
+        id="serper-search",
+        name="Serper Search",
+        base_url="https://google.serper.dev",
+        source="https://serper.dev/playground",
+        auth=Auth.X_API_KEY,
+        env=("SERPER_API_KEY",),
+        search=SearchApi(
+            shape="serper",
+            paths={"web": "/search", "news": "/news"},
+            micro_usd=1_000,
+            most=100,
+            filters=("offset", "country", "language", "time_range", *SITE_OPERATORS),
+        ),
+    ),
+    Provider(
+        id="brave-search",
+        name="Brave Search",
+        base_url="https://api.search.brave.com/res/v1",
+        source="https://api-dashboard.search.brave.com/app/documentation/web-search/query",
+        auth=Auth.SUBSCRIPTION,
+        env=("BRAVE_SEARCH_API_KEY", "BRAVE_API_KEY"),
+        search=SearchApi(
+            shape="brave",
+            paths={"web": "/web/search", "news": "/news/search"},
+            micro_usd=5_000,
+            most=20,
+            method="GET",
+            filters=("offset", "country", "language", "time_range", "safe_search", *SITE_OPERATORS),
+        ),
+    ),
+    Provider(
+        id="perplexity-search",
+        name="Perplexity Search",
+        base_url="https://api.perplexity.ai",
+        source="https://docs.perplexity.ai/api-reference/search-post",
+        search=SearchApi(
+            shape="perplexity",
+            paths={"web": "/search"},
+            micro_usd=5_000,
+            most=20,
+            filters=("country", "language", "time_range", "include_domains", "exclude_domains"),
+            shares="perplexity",
+        ),
+    ),
+    Provider(
+        id="exa-search",
+        name="Exa Search",
+        base_url="https://api.exa.ai",
+        source="https://exa.ai/docs/reference/search",
+        auth=Auth.X_API_KEY,
+        env=("EXA_API_KEY",),
+        search=SearchApi(
+            shape="exa",
+            paths={"web": "/search", "news": "/search"},
+            micro_usd=7_000,
+            most=100,
+            filters=("country", "time_range", "include_domains", "exclude_domains", "full_page"),
+            options=("type", "category"),
+        ),
+    ),
+    Provider(
+        id="tavily-search",
+        name="Tavily Search",
+        base_url="https://api.tavily.com",
+        source="https://docs.tavily.com/documentation/api-reference/endpoint/search",
+        env=("TAVILY_API_KEY",),
+        search=SearchApi(
+            shape="tavily",
+            paths={"web": "/search", "news": "/search"},
+            micro_usd=8_000,
+            most=20,
+            filters=("time_range", "include_domains", "exclude_domains", "full_page"),
+            # Countries have names there, not codes; so they are for whoever knows the names.
+            options=("country", "days"),
+        ),
+    ),
+    Provider(
+        id="google-pse-search",
+        name="Google Programmable Search",
+        base_url="https://www.googleapis.com/customsearch",
+        source="https://developers.google.com/custom-search/v1/reference/rest/v1/cse/list",
+        # Every Google API takes the key in a header; in an address it would end up in logs.
+        auth=Auth.GOOG,
+        env=("GOOGLE_PSE_API_KEY",),
+        env_options={"cx": ("GOOGLE_PSE_CX",)},
+        needs=("cx",),
+        search=SearchApi(
+            shape="google",
+            paths={"web": "/v1", "news": "/v1"},
+            micro_usd=5_000,
+            most=10,
+            method="GET",
+            filters=("offset", "country", "language", "time_range", "safe_search", *SITE_OPERATORS),
+            options=("cx",),
+        ),
+    ),
+    Provider(
+        id="linkup-search",
+        name="Linkup Search",
+        base_url="https://api.linkup.so/v1",
+        source="https://docs.linkup.so/pages/documentation/api-reference/endpoint/post-search",
+        env=("LINKUP_API_KEY",),
+        search=SearchApi(
+            shape="linkup",
+            paths={"web": "/search"},
+            micro_usd=5_000,
+            most=50,
+            filters=("time_range", "include_domains", "exclude_domains"),
+            # Not `depth`: a deep search costs ten times as much as the price above says.
+        ),
+    ),
+    Provider(
+        id="searchapi-search",
+        name="SearchApi",
+        base_url="https://www.searchapi.io/api/v1",
+        source="https://www.searchapi.io/docs/google",
+        env=("SEARCHAPI_API_KEY",),
+        search=SearchApi(
+            shape="searchapi",
+            paths={"web": "/search", "news": "/search"},
+            micro_usd=4_000,
+            most=100,
+            method="GET",
+            filters=("offset", "country", "language", "time_range", *SITE_OPERATORS),
+        ),
+    ),
+    Provider(
+        id="searxng-search",
+        name="SearXNG",
+        base_url="http://localhost:8888",
+        source="https://docs.searxng.org/dev/search_api.html",
+        auth=Auth.NONE,
+        keyless=True,
+        search=SearchApi(
+            shape="searxng",
+            paths={"web": "/search", "news": "/search"},
+            micro_usd=0,
+            most=50,
+            method="GET",
+            fresh_s=180,
+            filters=("offset", "language", "time_range", "safe_search", *SITE_OPERATORS),
+            self_hosted=True,
+        ),
+    ),
+    DEMO_SEARCH,
+)
+"""In the order of the catalogue."""

@@ -1,0 +1,51 @@
+"""Web search over HTTP. 01 §15."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from omniroute.dialects.fields import read_object
+from omniroute.errors import ValidationFailed
+from omniroute.http.dependencies import Client, TheEngine
+from omniroute.http.problems import model_get, model_post
+from omniroute.operations.inputs import field_problem
+from omniroute.operations.search.asked import SearchInput
+from omniroute.operations.search.results import SearchReply
+from omniroute.operations.search.search import SearchProviderList, search_providers, web_search
+
+
+@model_get(
+    "/v1/search",
+    summary="List search providers",
+    tags=["Search"],
+    operation_id="list_search_providers",
+)
+async def search_providers_route(engine: TheEngine, client: Client) -> SearchProviderList:
+    """Every provider of web search, and which of them are configured."""
+    return await search_providers(engine, client)
+
+
+@model_post(
+    "/v1/search", status_code=200, summary="Search the web", tags=["Search"], operation_id="search"
+)
+async def search_route(
+    request: Request[Any, Any, Any], engine: TheEngine, client: Client
+) -> SearchReply:
+    """Results from the named provider, or from the best configured one; others are asked when it
+    fails."""
+    wanted = _wanted(await request.body())
+    request_id: str = request.scope["state"]["request_id"]
+    return await web_search(engine, client, wanted, request_id=request_id)
+
+
+def _wanted(body: bytes) -> SearchInput:
+    """The input in a body; numbers may come as text."""
+    fields = read_object(body)
+    try:
+        return msgspec.convert(fields, SearchInput, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed([field_problem(str(error), SearchInput)]) from error
+
+
+SEARCH_ROUTES = [search_providers_route, search_route]
