@@ -230,6 +230,7 @@ def caller_for(caller: Caller, task: Task) -> Caller:
         run_id=caller.run_id or task.context_id,
         session_id=task.context_id,
         task_id=task.id,
+        step_id=task.id,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 from omniroute.storage.database import Database
 from omniroute.storage.records.agents import TaskEvent, TaskRow
+from omniroute.storage.records.runs import RunStep
 
 Notice: TypeAlias = Callable[[str], str]
 """Makes the text that tells of a change, for receivers of a protocol version."""
@@ -13,13 +14,19 @@ Notice: TypeAlias = Callable[[str], str]
 class TaskRecords(Protocol):
     """Rows and events of tasks. Each call is a transaction of its own.
 
-    `save` raises `Conflict` when the stored task has ended in another state, and puts the notice
-    into the outbox of every receiver of the task; it answers how many those are. `list` answers
-    the latest change first, with the number of rows that match.
+    `save` raises `Conflict` when the stored task has ended in another state, keeps the step it is
+    in its run, and puts the notice into the outbox of every receiver of the task; it answers how
+    many those are. `list` answers the latest change first, with the number of rows that match.
     """
 
     async def save(
-        self, row: TaskRow, events: Sequence[TaskEvent], notice: Notice | None, now_ms: int, /
+        self,
+        row: TaskRow,
+        step: RunStep,
+        events: Sequence[TaskEvent],
+        notice: Notice | None,
+        now_ms: int,
+        /,
     ) -> int: ...
     async def get(self, task_id: str, /) -> TaskRow | None: ...
     async def events(self, task_id: str, /) -> Sequence[TaskEvent]: ...
@@ -48,10 +55,17 @@ class SqlTaskRecords:
         self._database = database
 
     async def save(
-        self, row: TaskRow, events: Sequence[TaskEvent], notice: Notice | None, now_ms: int, /
+        self,
+        row: TaskRow,
+        step: RunStep,
+        events: Sequence[TaskEvent],
+        notice: Notice | None,
+        now_ms: int,
+        /,
     ) -> int:
         async with self._database.work() as work:
             await work.tasks.save(row, events)
+            await work.runs.save(step)
             return await work.push.enqueue(row.id, notice, now_ms) if notice else 0
 
     async def get(self, task_id: str, /) -> TaskRow | None:

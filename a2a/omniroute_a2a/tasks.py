@@ -16,11 +16,13 @@ from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
 
 from omniroute.errors import Conflict, OmniRouteError
 from omniroute.storage.records.agents import TaskEvent, TaskRow
+from omniroute_a2a.caller import caller_of
 from omniroute_a2a.pages import decode_offset, encode_offset
 from omniroute_a2a.parts import agent_message, join_text, text_of
 from omniroute_a2a.proto import copy_of, from_json, to_json
 from omniroute_a2a.push import notice_of
 from omniroute_a2a.records import TaskRecords
+from omniroute_a2a.run_steps import task_step
 from omniroute_a2a.states import EVENT_TYPES, STORED, SUBMITTED, TERMINAL, WAITING
 
 EXPIRED = "expired"
@@ -82,7 +84,7 @@ class DurableTasks(TaskStore):
         if row is not None and row.finished:
             raise ConcurrentTaskModificationError(task.id)
         try:
-            row = await self._write(task, row, context.user.user_name)
+            row = await self._write(task, row, context.user.user_name, run_id=_run_of(context))
         except OmniRouteError as error:
             self._live.pop(task.id, None)
             if isinstance(error, Conflict):
@@ -174,7 +176,12 @@ class DurableTasks(TaskStore):
             self._interrupt(task_id, reason)
 
     async def _write(
-        self, task: Task, row: TaskRow | None, owner: str, event: str | None = None
+        self,
+        task: Task,
+        row: TaskRow | None,
+        owner: str,
+        event: str | None = None,
+        run_id: str | None = None,
     ) -> TaskRow:
         now = self.clock()
         since = task.status.timestamp.ToMilliseconds() if task.status.HasField("timestamp") else now
@@ -191,6 +198,7 @@ class DurableTasks(TaskStore):
             created_at_ms=created,
             updated_at_ms=since,  # lists are sorted and filtered by the time of the status
             expires_at_ms=created + self._ttl_ms() if row is None else row.expires_at_ms,
+            run_id=run_id if row is None else row.run_id,
         )
         arrivals = [] if row is not None and row.state == state else [state]
         if row is None and state != SUBMITTED:
@@ -208,7 +216,8 @@ class DurableTasks(TaskStore):
         ]
         told = row is None or from_json(row.data, Task()).status != task.status
         notice = notice_of(task, created=row is None) if told else None
-        if await self.records.save(changed, events, notice, now):
+        step = task_step(task, changed)
+        if await self.records.save(changed, step, events, notice, now):
             self._announced()
         return changed
 
@@ -234,6 +243,11 @@ class DurableTasks(TaskStore):
         )
         tasks = [task for task in map(self.task_of, rows) if task.status.state == params.status]
         return tasks[start : start + size], len(tasks)
+
+
+def _run_of(context: ServerCallContext) -> str | None:
+    """The run the caller named."""
+    return caller_of(context).run_id
 
 
 def durable_part(task: Task) -> bytes:

@@ -18,6 +18,7 @@ from omniroute.caller import Caller
 from omniroute.errors import Conflict, Unauthenticated, UpstreamFailed
 from omniroute.skills.skill import Emit, InputRequired, Skill, SkillReply, SkillRequest
 from omniroute.storage.records.agents import PushConfig, TaskEvent, TaskRow
+from omniroute.storage.records.runs import RunStep
 from omniroute.storage.secrets import fresh_card_key
 from omniroute_a2a.deliveries import RETRY_DELAYS_S
 from omniroute_a2a.door import A2ADoor, build
@@ -35,7 +36,7 @@ class MemoryRecords:
         self.writes = 0
 
     async def save(
-        self, row: TaskRow, events: Sequence[TaskEvent], notice: Any, now_ms: int, /
+        self, row: TaskRow, step: RunStep, events: Sequence[TaskEvent], notice: Any, now_ms: int, /
     ) -> int:
         known = self.rows.get(row.id)
         if known is not None and known.finished and known.state != row.state:

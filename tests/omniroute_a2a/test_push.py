@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from a2a.types import Task
 from standardwebhooks import Webhook
 from tests.support.databases import drop_postgres_database, new_postgres_database
 from tests.support.receiver import Receiver, receiver
@@ -17,8 +18,10 @@ from omniroute.storage.secret_box import SecretBox
 from omniroute.storage.secrets import fresh_webhook_secret
 from omniroute.upstream.gate import Gate
 from omniroute.upstream.webhooks import Webhooks
+from omniroute_a2a.proto import from_json
 from omniroute_a2a.push_records import SqlPushRecords
 from omniroute_a2a.records import SqlTaskRecords
+from omniroute_a2a.run_steps import task_step
 
 pytestmark = pytest.mark.anyio
 
@@ -200,7 +203,8 @@ async def test_a_message_nobody_acknowledged_is_delivered_after_a_restart(
     task_id = await waiting_task(pushing)
     await pushing.result("CreateTaskPushNotificationConfig", {"taskId": task_id, "url": hook.url})
     row = await pushing.records.get(task_id)
-    await pushing.records.save(row, [], lambda _protocol: '{"n":1}', pushing.now_ms)
+    step = task_step(from_json(row.data, Task()), row)
+    await pushing.records.save(row, step, [], lambda _protocol: '{"n":1}', pushing.now_ms)
     (left,) = await pushing.push.due(pushing.now_ms, 9)
     assert await pushing.push.claim(left, pushing.now_ms, pushing.now_ms + 15_000)
     assert not await pushing.push.claim(left, pushing.now_ms, pushing.now_ms + 15_000)

@@ -329,6 +329,7 @@ a2a_tasks = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
+    Column("run_id", AnyText),
     Index(None, "owner", "updated_at_ms"),
     Index(None, "finished", "updated_at_ms"),
 )

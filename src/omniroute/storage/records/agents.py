@@ -36,7 +36,8 @@ class ToolAuditStats(Struct, frozen=True, kw_only=True):
 class TaskRow(Struct, frozen=True, kw_only=True):
     """One A2A task. `data` is the whole task in the 1.0 ProtoJSON form, as JSON text.
 
-    `finished` says that `state` is terminal: storage never changes such a state again.
+    `finished` says that `state` is terminal: storage never changes such a state again. `run_id` is
+    the run its caller named, None where the context is the run.
     """
 
     id: str
@@ -49,6 +50,7 @@ class TaskRow(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     updated_at_ms: int
     expires_at_ms: int
+    run_id: str | None = None
 
 
 class TaskEvent(Struct, frozen=True, kw_only=True):
