@@ -37,7 +37,11 @@ KEY_EXTENSION = "urn:omniroute:a2a:key"
 INTERFACES = (("", "JSONRPC", "1.0"), ("", "JSONRPC", "0.3"), ("/v1", "HTTP+JSON", "1.0"))
 """`(path below /a2a, binding, version)`, preferred first."""
 
-V03_TRANSPORT = {"protocolVersion": "0.3", "preferredTransport": "JSONRPC"}
+V03_MEMBERS = {
+    "protocolVersion": "0.3",
+    "preferredTransport": "JSONRPC",
+    "supportsAuthenticatedExtendedCard": True,
+}
 
 
 def agent_card(
@@ -100,7 +104,7 @@ def current_card(card: AgentCard) -> dict[str, Any]:
 
     The security schemes stay in 1.0 form only: one key per scheme is what the test kit accepts.
     """
-    members = {**to_dict(card), **v03_members(card), "supportsAuthenticatedExtendedCard": True}
+    members = {**to_dict(card), **v03_members(card)}
     if card.security_requirements:  # ProtoJSON leaves empty lists out, readers look for them
         members["securityRequirements"] = [{"schemes": {"bearer": {"list": []}}}]
     return members
@@ -125,7 +129,7 @@ def legacy_card(card: AgentCard) -> dict[str, Any]:
 
 def v03_members(card: AgentCard) -> dict[str, Any]:
     """The top-level members only 0.3 has."""
-    members: dict[str, Any] = {**V03_TRANSPORT, "url": v03_url(card)}
+    members: dict[str, Any] = {**V03_MEMBERS, "url": v03_url(card)}
     if card.security_schemes:
         members["security"] = [{"bearer": []}]
     return members

@@ -9,6 +9,7 @@ from a2a.compat.v0_3 import conversions, types
 from a2a.compat.v0_3.request_handler import RequestHandler03
 from a2a.server.context import ServerCallContext
 from a2a.server.events import Event
+from a2a.utils.errors import TaskNotFoundError
 from a2a.utils.proto_utils import to_stream_response
 from pydantic import BaseModel, ValidationError
 
@@ -85,6 +86,30 @@ async def frames(call: Call, events: AsyncGenerator[Event, None]) -> Frames:
             yield call.response(dump(frame.result))
 
 
+async def get_push_config(
+    handler: RequestHandler03,
+    request: types.GetTaskPushNotificationConfigRequest,
+    context: ServerCallContext,
+) -> types.TaskPushNotificationConfig:
+    """The configuration that is named; 0.3 lets the name be left out, and means the oldest then.
+
+    Raises:
+        TaskNotFoundError: there is no such task, or no such configuration.
+    """
+    params = request.params
+    if isinstance(params, types.GetTaskPushNotificationConfigParams) and (
+        params.push_notification_config_id
+    ):
+        return await handler.on_get_task_push_notification_config(request, context)
+    every = types.ListTaskPushNotificationConfigRequest(
+        id=request.id, params=types.ListTaskPushNotificationConfigParams(id=params.id)
+    )
+    found = await handler.on_list_task_push_notification_configs(every, context)
+    if not found:
+        raise TaskNotFoundError
+    return found[0]
+
+
 METHODS: dict[str, Method] = {
     "message/send": unary(
         "message/send", types.SendMessageRequest, RequestHandler03.on_message_send
@@ -111,7 +136,7 @@ METHODS: dict[str, Method] = {
     "tasks/pushNotificationConfig/get": unary(
         "tasks/pushNotificationConfig/get",
         types.GetTaskPushNotificationConfigRequest,
-        RequestHandler03.on_get_task_push_notification_config,
+        get_push_config,
     ),
     "tasks/pushNotificationConfig/list": unary(
         "tasks/pushNotificationConfig/list",

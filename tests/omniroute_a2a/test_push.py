@@ -222,9 +222,12 @@ async def test_configurations_in_all_three_forms(pushing: Any) -> None:
     config = {"taskId": task_id, "id": "one", "url": HOOK, "token": "t"}
     assert await pushing.result("CreateTaskPushNotificationConfig", config, key="key-a") == config
     name = "tasks/pushNotificationConfig"
+    pushing.now_ms += 1
     second = {"taskId": task_id, "pushNotificationConfig": {"url": HOOK}}
     made = await pushing.result(f"{name}/set", second, key="key-a")
     assert made["pushNotificationConfig"] == {"id": task_id, "url": HOOK}
+    oldest = await pushing.result(f"{name}/get", {"id": task_id}, key="key-a")
+    assert oldest["pushNotificationConfig"] == {"id": "one", "url": HOOK, "token": "t"}
     headers = {"Authorization": "Bearer key-a"}
     path = f"/a2a/v1/tasks/{task_id}/pushNotificationConfigs"
     third = await pushing.http.post(path, json={"id": "three", "url": HOOK}, headers=headers)
@@ -247,6 +250,8 @@ async def test_configurations_in_all_three_forms(pushing: Any) -> None:
         assert await pushing.result(method, params, key="key-a") is None
     assert (await pushing.http.delete(f"{path}/three", headers=headers)).is_success
     missing = await pushing.rpc("GetTaskPushNotificationConfig", one, key="key-a")
+    assert missing.json()["error"]["code"] == -32001
+    missing = await pushing.rpc(f"{name}/get", {"id": task_id}, key="key-a")
     assert missing.json()["error"]["code"] == -32001
     assert await pushing.push.of_task(task_id) == ()
 
