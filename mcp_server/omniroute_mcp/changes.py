@@ -126,6 +126,7 @@ def marks(engine: Engine, tools: Any) -> dict[str, Any]:
         ),
         "omniroute://combos": snapshot.combos,
         "omniroute://budget": snapshot.budgets,
+        "omniroute://compression": snapshot.compression,
     }
     for combo in snapshot.combos.values():
         found[f"omniroute://combos/{combo.id}"] = combo

@@ -12,6 +12,7 @@ from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
+from omniroute.operations.compression.combos import prepare_compression
 from omniroute.operations.progress import Report
 from omniroute.operations.search.asked import SearchInput
 from omniroute.operations.search.results import SearchReply
@@ -375,6 +376,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             ),
         )
         await prepare_skills(engine)
+        await prepare_compression(engine)
         yield engine
 
 

@@ -115,5 +115,54 @@ async def test_switching_it_changes_the_list_of_tools(tmp_path: Path) -> None:
     async with opened(tmp_path) as (engine, behind, _):
         assert await behind.changes.publish() == 0
         await set_setting(engine, "compression", OFF)
-        assert await behind.changes.publish() == 1
+        assert await behind.changes.publish() == 2  # and omniroute://compression
         assert "tools/list" in marks(engine, None)
+
+
+async def test_what_listing_saves_is_written_down_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (engine, _, client):
+        await client.list_tools()
+        counts = engine.descriptions.counts
+        shown = [
+            (await client.call_tool("omniroute_compression_status", {})).structured_content
+            for _ in range(2)
+        ]
+        stats = await client.call_tool("omniroute_compression_combo_stats", {})
+        async with engine.database.reading() as work:
+            stored = await work.compression.descriptions(0)
+    told: Any = [one["analytics"]["mcpDescriptionCompression"] for one in shown]
+    assert told[0] == told[1]
+    assert told[0] == {
+        "descriptionsCompressed": counts.descriptions_compressed,
+        "charsBefore": counts.chars_before,
+        "charsAfter": counts.chars_after,
+        "charsSaved": counts.chars_saved,
+        "estimatedTokensSaved": counts.estimated_tokens_saved,
+        "persistedEstimatedTokensSaved": counts.estimated_tokens_saved,
+        "persistedSnapshots": 1,
+        "source": "mcp_metadata_estimate",
+        "notProviderUsage": True,
+    }
+    assert stored == (1, counts.estimated_tokens_saved)
+    assert stats.structured_content == shown[0]["analytics"]
+
+
+ENGINES: dict[str, tuple[bool, str]] = {
+    "off": (False, "off"),
+    "caveman": (True, "standard"),
+    "rtk": (True, "rtk"),
+    "stacked": (True, "stacked"),
+}
+
+
+@pytest.mark.parametrize(("chosen", "stored"), ENGINES.items(), ids=ENGINES)
+async def test_an_engine_is_a_mode(tmp_path: Path, chosen: str, stored: tuple[bool, str]) -> None:
+    asked = {"engine": chosen, "cavemanIntensity": "ultra", "rtkIntensity": "aggressive"}
+    async with opened(tmp_path) as (engine, _, client):
+        result = await client.call_tool("omniroute_set_compression_engine", asked)
+        now = engine.snapshot.compression
+    assert result.structured_content["success"] is True
+    assert (now.enabled, now.default_mode) == stored
+    assert now.caveman_config.enabled is (chosen in ("caveman", "stacked"))
+    assert now.rtk_config.enabled is (chosen in ("rtk", "stacked"))
+    assert (now.caveman_config.intensity, now.rtk_config.intensity) == ("ultra", "aggressive")

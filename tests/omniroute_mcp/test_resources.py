@@ -58,6 +58,7 @@ SAYS: dict[str, dict[str, Any]] = {
     "omniroute://quota": {},
     "omniroute://budget": {"budgets": [], "guard": None},
     "omniroute://session": {"requestCount": 1},
+    "omniroute://compression": {"enabled": False, "strategy": "off"},
     "omniroute://agent-card": CARD,
     "omniroute://models/demo": {},
     "omniroute://combos/pair": {"name": "pair", "enabled": True},

@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, TextContent
 from tests.omniroute_mcp.tools import (
     caches,
     combos,
+    compression,
     memory,
     models,
     money,
@@ -39,6 +40,7 @@ SUBJECTS = (
     system,
     caches,
     combos,
+    compression,
     models,
     money,
     proxies,

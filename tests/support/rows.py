@@ -28,7 +28,8 @@ async def fill(connection: AsyncConnection, seed: int) -> None:
 
 def _value(column: Column[Any], place: int, draw: random.Random, keys: dict[str, list[Any]]) -> Any:
     for foreign in column.foreign_keys:
-        return draw.choice(keys[foreign.target_fullname])
+        there = keys[foreign.target_fullname]
+        return there[place - 1] if column.unique else draw.choice(there)
     if column.nullable and draw.random() < 0.3:
         return None
     if isinstance(column.type, JsonText):

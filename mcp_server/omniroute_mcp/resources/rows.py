@@ -85,6 +85,12 @@ ROWS: tuple[ResourceRow, ...] = (
         description="What this session cost so far, and which models answered.",
     ),
     of_tool(
+        "omniroute://compression",
+        "omniroute_compression_status",
+        name="compression",
+        description="What of compression is switched on, and what it has saved.",
+    ),
+    of_tool(
         "omniroute://models/{provider}",
         "omniroute_list_models_catalog",
         name="models-of-provider",

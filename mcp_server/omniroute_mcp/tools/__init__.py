@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from omniroute_mcp.tools import (
     caches,
     combos,
+    compression,
     memory,
     models,
     money,
@@ -21,6 +22,7 @@ _ROWS = (
     *system.TOOLS,
     *caches.TOOLS,
     *combos.TOOLS,
+    *compression.TOOLS,
     *models.TOOLS,
     *money.TOOLS,
     *proxies.TOOLS,

@@ -42,6 +42,7 @@ from omniroute.http.management.backup_routes import BACKUPS
 from omniroute.http.management.budget_routes import BUDGETS
 from omniroute.http.management.cache_routes import CACHE
 from omniroute.http.management.combo_routes import COMBOS
+from omniroute.http.management.compression_routes import COMPRESSION
 from omniroute.http.management.config_routes import CONFIG
 from omniroute.http.management.custom_model_routes import CUSTOM_MODELS
 from omniroute.http.management.decision_routes import DECISIONS
@@ -211,6 +212,7 @@ _ROUTES = [
     *ANALYTICS,
     *SESSIONS,
     *MEMORY,
+    *COMPRESSION,
     *SKILL_ROUTES,
     *STORAGE,
     *ENCRYPTION,

@@ -19,6 +19,10 @@ from omniroute.storage.budgets import BudgetRepository, LeaseRepository
 from omniroute.storage.call_logs import CallLogRepository
 from omniroute.storage.changes import Changes
 from omniroute.storage.combos import ComboRepository
+from omniroute.storage.compression import (
+    CompressionAnalyticsRepository,
+    CompressionComboRepository,
+)
 from omniroute.storage.connections import ConnectionRepository
 from omniroute.storage.engines import create_engines
 from omniroute.storage.failures import translated
@@ -114,6 +118,8 @@ class Work:
         self.skills = SkillRepository(connection)
         self.executions = ExecutionRepository(connection)
         self.runs = RunRepository(connection)
+        self.compression_combos = CompressionComboRepository(connection)
+        self.compression = CompressionAnalyticsRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

@@ -15,6 +15,7 @@ from omniroute.storage.tables import (
     budget_windows,
     call_logs,
     call_payloads,
+    compression_analytics,
     context_handoffs,
     key_value,
     mcp_tool_audit,
@@ -149,6 +150,13 @@ RULES: Mapping[str, Rule] = {
             at="started_at_ms",
             keep=Keep(30, 200_000),
             told="What belonged to one run: its tasks, tool calls and model calls.",
+        ),
+        Rule(
+            name="compressionAnalytics",
+            table=compression_analytics,
+            at="timestamp_ms",
+            keep=Keep(30, 1_000_000),
+            told="What compression saved.",
         ),
         Rule(
             name="storedResponses",

@@ -38,6 +38,7 @@ NO_SECRETS = frozenset(
         "proxy_logs",
         "memories",
         "skill_executions",
+        "compression_analytics",
     }
 )
 

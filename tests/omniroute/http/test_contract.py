@@ -38,6 +38,7 @@ SOMETHING: dict[str, Json] = {
     "PUT /api/combos/{combo_id}": {"name": "x"},
     "PUT /api/skills/{skill_id}": {"mode": "off"},
     "PATCH /api/combos/{combo_id}": {"name": "x"},
+    "PUT /api/context/combos/{combo_id}": {"name": "x"},
 }
 """The body for routes that want a field, no matter which."""
 

@@ -24,6 +24,8 @@ BOUNDED = {
     "budget_leases": "goes with its process",
     "budgets": "configuration",
     "combos": "configuration",
+    "compression_combo_assignments": "goes with its combo",
+    "compression_combos": "configuration",
     "conversation_pins": "goes unseen",
     "health_states": "goes with what it is about",
     "key_sessions": "goes unseen",
