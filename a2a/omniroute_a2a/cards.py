@@ -152,7 +152,7 @@ class Cards:
         signer: CardSigner,
     ) -> None:
         self._signer = signer
-        self._skills = tuple(skills.values())
+        self._skills = skills
         self._version = version
         self._base_url = base_url
         self._key_required = key_required
@@ -166,7 +166,9 @@ class Cards:
         return self._signer.signed(extended_card(self._unsigned(), caller), self._root())
 
     def _unsigned(self) -> AgentCard:
-        return agent_card(self._skills, self._version, self._root(), self._key_required())
+        return agent_card(
+            tuple(self._skills.values()), self._version, self._root(), self._key_required()
+        )
 
     def _root(self) -> str:
         return self._base_url().rstrip("/")

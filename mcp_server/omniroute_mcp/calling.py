@@ -14,11 +14,12 @@ from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
 from omniroute.operations.usage.runs import in_step
+from omniroute.skills.skill import InputRequired
 from omniroute.storage.records.runs import RunStep, StepStatus
 from omniroute_mcp import audit
 from omniroute_mcp.accessibility import filtered
 from omniroute_mcp.callers import Callers, Context
-from omniroute_mcp.confirmation import Answer, confirm
+from omniroute_mcp.confirmation import Answer, confirm, given
 from omniroute_mcp.draining import Calls
 from omniroute_mcp.errors import failed, tool_error
 from omniroute_mcp.scopes import ScopeCheck
@@ -107,11 +108,33 @@ class ToolCalls:
             if question and self.engine.snapshot.settings["mcpConfirmDestructive"]:
                 answer = await confirm(context, params, question)
                 if answer is not Answer.YES:
-                    return _unconfirmed(answer)
-            return await self._run(context, row, query, caller)
+                    return _unconfirmed(answer, "switch the setting mcpConfirmDestructive off")
+            return await self._answered(context, params, row, query, caller)
         except Exception as error:  # noqa: BLE001 - the protocol's edge: nothing may leak
             result, code = failed(error, row.name)
             return Outcome(result, error_code=code)
+
+    async def _answered(
+        self,
+        context: Context,
+        params: types.CallToolRequestParams,
+        row: ToolRow,
+        query: Any,
+        caller: Caller,
+    ) -> Outcome:
+        """Run a call, and ask whoever sits at the client as often as the tool needs it."""
+        approved = _resumed(params)
+        if approved and given(params) is not Answer.YES:
+            return _unconfirmed(given(params) or Answer.NO, "")
+        while True:
+            try:
+                return await self._run(context, row, replace(query, **approved), caller)
+            except InputRequired as asked:
+                approved = asked.approves
+                state = msgspec.json.encode(approved).decode()
+                answer = await confirm(context, params, asked.question, state)
+                if answer is not Answer.YES:
+                    return _unconfirmed(answer, "let the agent use the tool without approval")
 
     async def _run(self, context: Context, row: ToolRow, query: Any, caller: Caller) -> Outcome:
         async def report(progress: float, message: str) -> None:
@@ -144,13 +167,21 @@ _STATUSES: Mapping[str, StepStatus] = {
 }
 
 
-def _unconfirmed(answer: Answer | types.InputRequiredResult) -> Outcome:
+def _resumed(params: types.CallToolRequestParams) -> dict[str, Any]:
+    """What a yes to the tool's own question sets, in a call that brings the answer along."""
+    try:
+        return msgspec.json.decode(params.request_state or "{}", type=dict[str, Any])
+    except msgspec.DecodeError:  # another question's
+        return {}
+
+
+def _unconfirmed(answer: Answer | types.InputRequiredResult, remedy: str) -> Outcome:
     if isinstance(answer, types.InputRequiredResult):
         return Outcome(answer, error_code="input_required")
     if answer is Answer.CANNOT_ASK:
         text = (
             "Error: this needs a confirmation, and your client cannot be asked. Use one that "
-            "supports elicitation, or switch the setting mcpConfirmDestructive off."
+            f"supports elicitation, or {remedy}."
         )
         return Outcome(tool_error(text), error_code="confirmation_impossible")
     return Outcome(tool_error("Error: Cancelled by user"), error_code="cancelled_by_user")

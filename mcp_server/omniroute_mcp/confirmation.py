@@ -26,27 +26,33 @@ class Answer(Enum):
 
 
 async def confirm(
-    context: Context, params: types.CallToolRequestParams, question: str
+    context: Context, params: types.CallToolRequestParams, question: str, state: str = ASKED
 ) -> Answer | types.InputRequiredResult:
     """Ask once. In the stateless era the question is the answer to the call, and the client calls
-    again with what it was told."""
+    again with what it was told, and with the state it was given."""
     capabilities = context.session.client_capabilities
     if capabilities is None or capabilities.elicitation is None:
         return Answer.CANNOT_ASK
     if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        # The state comes back only to whoever was asked: it is sealed by a middleware.
-        told = (params.input_responses or {}).get(ASKED) if params.request_state == ASKED else None
-        if isinstance(told, types.ElicitResult):
-            return _answer(told)
+        # The state comes back only from whoever was asked: it is sealed by a middleware.
+        told = given(params) if params.request_state == state else None
+        if told is not None:
+            return told
         asked = types.ElicitRequest(
             params=types.ElicitRequestFormParams(message=question, requested_schema=_SCHEMA)
         )
-        return types.InputRequiredResult(input_requests={ASKED: asked}, request_state=ASKED)
+        return types.InputRequiredResult(input_requests={ASKED: asked}, request_state=state)
     if not context.session.can_send_request:
         return Answer.CANNOT_ASK
     return _answer(
         await context.session.elicit_form(question, _SCHEMA, related_request_id=context.request_id)
     )
+
+
+def given(params: types.CallToolRequestParams) -> Answer | None:
+    """The answer a call of the stateless era brings along."""
+    told = (params.input_responses or {}).get(ASKED)
+    return _answer(told) if isinstance(told, types.ElicitResult) else None
 
 
 def _answer(told: types.ElicitResult) -> Answer:

@@ -31,7 +31,7 @@ from omniroute_mcp.resources.rows import ROWS
 from omniroute_mcp.server import Handlers
 from omniroute_mcp.status import DoorStatus
 from omniroute_mcp.tools import TOOLS
-from omniroute_mcp.tools.row import ToolRow
+from omniroute_mcp.tools.catalogue import Catalogue
 from omniroute_mcp.transports import NAMES, is_open
 from omniroute_mcp.views import Authorize, Views
 
@@ -61,10 +61,7 @@ class Parts:
 
 def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
     """Put together what is behind every method."""
-    bus, listeners = Bus(), Listeners()
-
-    def tools() -> Mapping[str, ToolRow]:
-        return TOOLS
+    bus, listeners, tools = Bus(), Listeners(), Catalogue(engine)
 
     async def read_card(_engine: Engine, _caller: Caller, _variables: Mapping[str, str]) -> Any:
         return agent_card()
@@ -91,7 +88,7 @@ def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
     )
 
     def shown() -> Any:
-        return tuple(tools()), is_condensed(engine)
+        return tools(), is_condensed(engine)
 
     return Parts(handlers, Changes(engine, bus, listeners, shown))
 

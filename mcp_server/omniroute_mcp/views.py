@@ -16,7 +16,7 @@ from omniroute.errors import OmniRouteError, StorageUnavailable, Unauthenticated
 from omniroute.storage.records.agents import ToolAuditStats
 from omniroute_mcp.audit import stamp
 from omniroute_mcp.status import DoorStatus
-from omniroute_mcp.tools import TOOLS
+from omniroute_mcp.tools.catalogue import Catalogue
 
 Authorize: TypeAlias = Callable[[Any], Awaitable[Caller]]
 
@@ -46,6 +46,7 @@ class Views:
         self._engine = engine
         self._authorize = authorize
         self._door = status
+        self._catalogue = Catalogue(engine)
         self._security = TransportSecurityMiddleware(security)
 
     def routes(self) -> list[Route]:
@@ -104,7 +105,7 @@ class Views:
                 "auditLevel": row.audit,
                 "sourceEndpoints": list(row.source_endpoints),
             }
-            for row in TOOLS.values()
+            for row in self._catalogue().values()
         ]
         return {"total": len(tools), "mappedTotal": len(tools), "tools": tools}
 

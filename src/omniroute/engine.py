@@ -183,6 +183,7 @@ class Configuration:
             stated_prices=stored.stated_prices,
             synced_prices=synced,
             access=stored.access,
+            agents=stored.agents,
             spellings=self.spellings,
             fitness=self._fitness,
             outbound=replace(
@@ -329,6 +330,7 @@ class Engine:
     `now_ms` is epoch milliseconds, `new_id` makes ids no two requests share, `new_api_key` makes
     the text of a gateway key. `kept` says how long records stay unless operators say otherwise.
     `environ` is the environment of the process, where references of configuration files look.
+    `agent_ids` are the agents that come with the gateway, whose ids are taken.
     `proxy_test_url` is the page that tells who asks by which address it sees them, and
     `reveals_keys` says whether texts of keys may be seen again. `tools` are behind tool skills.
     """
@@ -369,6 +371,7 @@ class Engine:
     reveals_keys: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
     tools: ToolRegistry = field(default_factory=ToolRegistry)
+    agent_ids: frozenset[str] = frozenset()
     descriptions: Descriptions = field(default_factory=Descriptions)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
 

@@ -26,6 +26,7 @@ from omniroute_a2a.push_records import SqlPushRecords
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_a2a.signing import CardSigner
 from omniroute_agents import SKILLS
+from omniroute_agents.configured import ConfiguredSkills
 from omniroute_app.settings import Settings, listed
 from omniroute_mcp import door as mcp
 from omniroute_mcp.authentication import Guards
@@ -132,7 +133,7 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         key_required=lambda: key_required(engine),
         base_url=base_url_of(engine, settings),
         version=engine.version,
-        skills=SKILLS,
+        skills=ConfiguredSkills(SKILLS, engine),
         engine=engine,
         tasks=SqlTaskRecords(engine.database),
         push=SqlPushRecords(engine.database),
@@ -176,7 +177,7 @@ def key_required(engine: Engine) -> bool:
 def agent_card_of(engine: Engine, settings: Settings) -> Callable[[], Mapping[str, Any]]:
     """The agent card, as it stands now."""
     cards = Cards(
-        SKILLS,
+        ConfiguredSkills(SKILLS, engine),
         engine.version,
         base_url_of(engine, settings),
         lambda: key_required(engine),

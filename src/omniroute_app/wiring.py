@@ -102,6 +102,7 @@ from omniroute.upstream.pools import ProxyLimits
 from omniroute.upstream.price_lists import PriceLists
 from omniroute.upstream.send import Timeouts
 from omniroute.upstream.webhooks import Webhooks
+from omniroute_agents import SKILLS
 from omniroute_agents.tools import built_in
 from omniroute_app.discovery import accounts_from_environment, local_servers
 from omniroute_app.logs import log_request
@@ -360,6 +361,7 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             environ=environ,
             started_at_ms=now_ms(),
             proxy_test_url=settings.proxy_test_url,
+            agent_ids=frozenset(SKILLS),
             tools=built_in(
                 gate,
                 searching,

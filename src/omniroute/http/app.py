@@ -35,6 +35,7 @@ from omniroute.http.dialect_errors import error_body, facts_body
 from omniroute.http.doors import Doors, doors_of, enter
 from omniroute.http.errors import internal_facts, retry_headers, status_of
 from omniroute.http.management.account_routes import ACCOUNTS
+from omniroute.http.management.agent_routes import AGENTS
 from omniroute.http.management.analytics_routes import ANALYTICS
 from omniroute.http.management.audit_routes import AUDIT
 from omniroute.http.management.auth_routes import AUTH
@@ -200,6 +201,7 @@ _ROUTES = [
     *CUSTOM_MODELS,
     *DECISIONS,
     *RUNS,
+    *AGENTS,
     *BUDGETS,
     *BACKUPS,
     *CACHE,

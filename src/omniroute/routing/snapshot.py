@@ -24,6 +24,7 @@ from omniroute.routing.settings import SETTINGS, PayloadPolicy
 from omniroute.routing.shaping import Shaping, said, shaping_of
 from omniroute.storage.records.access import AccessRules
 from omniroute.storage.records.configuration import (
+    Agent,
     ApiKey,
     Combo,
     Compat,
@@ -60,7 +61,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     The rest is worked out once, so that no request pays for how much is configured:
     `combo_configs` are the configurations in force, `auto_accounts` what `auto` chooses from,
     best first, `listing` the providers whose accounts list a model themselves, `catalogued` the
-    providers with an account that relies on the catalogue, and `keeps_conversations` whether
+    providers with an account that relies on the catalogue, `agents` those made by configuration
+    that are switched on, and `keeps_conversations` whether
     conversations keep their model in some combo.
     """
 
@@ -94,6 +96,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     access: AccessRules = AccessRules()
     payload_policy: PayloadPolicy = PayloadPolicy()
     compression: Compression = Compression()
+    agents: Mapping[str, Agent] = {}
 
     @property
     def password_hash(self) -> str | None:
@@ -222,6 +225,7 @@ def build_snapshot(
     synced_prices: SyncedPrices | None = None,
     outbound: Outbound | None = None,
     access: AccessRules | None = None,
+    agents: Mapping[str, Agent] | None = None,
     last: Snapshot | None = None,
 ) -> Snapshot:
     """Index stored configuration for lookups. Connections come ordered, best first.
@@ -282,6 +286,7 @@ def build_snapshot(
         synced_prices=synced_prices or SyncedPrices(),
         proxying=_proxying(outbound or Outbound(), in_force, named, providers.values()),
         access=access or AccessRules(),
+        agents={name: row for name, row in (agents or {}).items() if row.enabled},
         payload_policy=said(in_force, "callLogPayloads", PayloadPolicy),
         compression=said(in_force, "compression", Compression),
     )
@@ -351,7 +356,7 @@ def revised(
         outbound=snapshot.proxying.outbound,
         access=snapshot.access,
     )
-    return replace(made, budgets=snapshot.budgets)
+    return replace(made, budgets=snapshot.budgets, agents=snapshot.agents)
 
 
 def _proxying(

@@ -14,6 +14,7 @@ from omniroute.storage.database import Work
 from omniroute.storage.model_names import ALIASES
 from omniroute.storage.records.access import AccessRules
 from omniroute.storage.records.configuration import (
+    Agent,
     ApiKey,
     Combo,
     Connection,
@@ -73,6 +74,7 @@ class Configured(Struct, frozen=True, kw_only=True):
     assignments: tuple[ProxyAssignment, ...]
     layers: Mapping[tuple[str, str], LayeredProxy]
     access: AccessRules
+    agents: Mapping[str, Agent]
 
 
 async def read_all(work: Work) -> Configured:
@@ -94,6 +96,7 @@ async def read_all(work: Work) -> Configured:
         assignments=await work.proxies.assignments(),
         layers=await work.layered_proxies.all(),
         access=await work.access.rules(),
+        agents=_by_id(await work.agents.list()),
     )
 
 
@@ -130,6 +133,8 @@ async def read_again(work: Work, old: Configured, changes: Changes) -> Configure
     )
     if changes.of(tables.budgets) != set():
         new = replace(new, budgets=await work.budgets.list())
+    if changes.of(tables.agents) != set():
+        new = replace(new, agents=_by_id(await work.agents.list()))
     if changes.of(tables.proxy_registry) != set():
         new = replace(new, proxies=await work.proxies.list())
     if changes.of(tables.proxy_assignments) != set():

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from omniroute.errors import StorageUnavailable
 from omniroute.storage.access import AccessRepository, LockoutRepository
 from omniroute.storage.affinity import AffinityRepository
+from omniroute.storage.agents import AgentRepository
 from omniroute.storage.audit import AuditRepository
 from omniroute.storage.audit_log import AuditLogRepository
 from omniroute.storage.budgets import BudgetRepository, LeaseRepository
@@ -120,6 +121,7 @@ class Work:
         self.runs = RunRepository(connection)
         self.compression_combos = CompressionComboRepository(connection)
         self.compression = CompressionAnalyticsRepository(connection)
+        self.agents = AgentRepository(connection)
 
 
 def _execute_outside(connection: Connection, statement: str) -> None:

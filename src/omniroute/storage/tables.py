@@ -423,6 +423,25 @@ model_combo_mappings = Table(
     Column("updated_at", AnyText, nullable=False),
 )
 
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("title", AnyText, nullable=False),
+    Column("description", AnyText, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("system_prompt", AnyText, nullable=False),
+    Column("tools", JsonText, nullable=False),
+    Column("approval", JsonText, nullable=False),
+    Column("tags", JsonText, nullable=False),
+    Column("examples", JsonText, nullable=False),
+    Column("max_steps", Integer, nullable=False),
+    Column("time_limit_s", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", AnyText, nullable=False),
+    Column("updated_at", AnyText, nullable=False),
+)
+
 budgets = Table(
     "budgets",
     metadata,

@@ -194,6 +194,29 @@ class ModelMapping(Struct, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
+class Agent(Struct, frozen=True, kw_only=True):
+    """An agent made by configuration: a model or combo with a system prompt and tool skills.
+
+    `tools` are names of tool skills; those in `approval` run only after somebody said yes. It takes
+    at most `max_steps` model calls and `time_limit_s` seconds, and is asked under its `id`.
+    """
+
+    id: str
+    title: str
+    description: str
+    model: str = "auto"
+    system_prompt: str = ""
+    tools: tuple[str, ...] = ()
+    approval: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    max_steps: int = 8
+    time_limit_s: int = 120
+    enabled: bool = True
+    created_at: str = ""
+    updated_at: str = ""
+
+
 ApiFormat: TypeAlias = Literal[
     "chat-completions",
     "responses",

@@ -13,6 +13,7 @@ from omniroute.storage.database import Work
 from omniroute.storage.records.access import IpFilter
 from omniroute.storage.records.configuration import (
     AccessSchedule,
+    Agent,
     ApiKey,
     Combo,
     Compat,
@@ -121,6 +122,14 @@ async def write(work: Work, seed: int) -> None:
                              priority=draw.randrange(-5, 5), enabled=one.maybe(False, True),
                              description=one.text(), created_at=NOW, updated_at=NOW)
             )  # fmt: skip
+    for _ in range(draw.randrange(3)):
+        await work.agents.save(
+            Agent(id=f"agent-{one.id()[:8].lower()}", title=one.name(True),
+                  description=one.text() or "d", system_prompt=one.text(),
+                  model=draw.choice(combos).name if combos else "auto",
+                  tools=one.maybe(("file_read", "file_write"), ()), enabled=one.maybe(False, True),
+                  max_steps=draw.randrange(1, 9), created_at=NOW, updated_at=NOW)
+        )  # fmt: skip
     await _proxies(work, one, accounts, combos)
     await work.settings.bump()
 

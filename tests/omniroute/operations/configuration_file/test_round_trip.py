@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.omniroute.operations.configuration_file.conftest import OpenEngine
 from tests.omniroute.operations.configuration_file.random_configuration import write
 from tests.omniroute.storage.conftest import fresh_schema
@@ -69,6 +70,10 @@ def seen(snapshot: Snapshot) -> dict[str, object]:
             (row.pattern, row.priority, combos[row.combo_id]) for row in snapshot.mappings
         ),
         "prices": {plain(name): models for name, models in snapshot.stated_prices.items()},
+        "agents": {
+            name: replace(row, created_at="", updated_at="")
+            for name, row in snapshot.agents.items()
+        },
         "proxies": sorted((row.name, row.host, row.password) for row in outbound.proxies),
         "uses": sorted(plain([row.scope, row.scope_id]) for row in outbound.assignments),
     }

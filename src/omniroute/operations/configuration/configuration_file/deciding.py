@@ -12,6 +12,7 @@ from omniroute.operations.configuration.configuration_file.account_kinds import 
     AccountsKind,
     NodesKind,
 )
+from omniroute.operations.configuration.configuration_file.agent_kind import AgentsKind
 from omniroute.operations.configuration.configuration_file.caller_kinds import BudgetsKind, KeysKind
 from omniroute.operations.configuration.configuration_file.combo_kind import CombosKind
 from omniroute.operations.configuration.configuration_file.document import Notice, dotted
@@ -41,6 +42,7 @@ STAGES: Sequence[Sequence[Kind[Any]]] = (
     (AccountsKind(), ModelsKind(), CompatKind(), PricesKind()),
     (CombosKind(), KeysKind()),
     (AliasesKind(), MappingsKind(), BudgetsKind(), ProxiesKind(), LayersKind()),
+    (AgentsKind(),),
 )
 """Every section, in the order in which they may speak of one another."""
 

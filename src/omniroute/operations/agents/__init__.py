@@ -1,0 +1,1 @@
+"""Agents made by configuration: a model or combo, a system prompt and a set of tools."""
