@@ -34,8 +34,9 @@ MODES = ("text/plain", "application/json")
 KEY_EXTENSION = "urn:omniroute:a2a:key"
 """Extension of the extended card: what the caller's own key may do."""
 
-INTERFACES = (("", "JSONRPC", "1.0"), ("", "JSONRPC", "0.3"), ("/v1", "HTTP+JSON", "1.0"))
-"""`(path below /a2a, binding, version)`, preferred first."""
+RPC_PATH = "/a2a"
+BINDING_PATH = "/a2a/v1"
+"""Where the HTTP+JSON binding is, unless somebody mounts it elsewhere."""
 
 V03_MEMBERS = {
     "protocolVersion": "0.3",
@@ -45,9 +46,18 @@ V03_MEMBERS = {
 
 
 def agent_card(
-    skills: Sequence[Skill[Any]], version: str, base_url: str, key_required: bool
+    skills: Sequence[Skill[Any]],
+    version: str,
+    base_url: str,
+    key_required: bool,
+    binding_path: str = BINDING_PATH,
 ) -> AgentCard:
-    """The card in its 1.0 form."""
+    """The card in its 1.0 form. Of its interfaces the preferred one is first."""
+    interfaces = (
+        (RPC_PATH, "JSONRPC", "1.0"),
+        (RPC_PATH, "JSONRPC", "0.3"),
+        (binding_path, "HTTP+JSON", "1.0"),
+    )
     card = AgentCard(
         name=NAME,
         description=DESCRIPTION,
@@ -61,9 +71,9 @@ def agent_card(
         skills=[card_skill(skill) for skill in skills],
         supported_interfaces=[
             AgentInterface(
-                url=f"{base_url}/a2a{path}", protocol_binding=binding, protocol_version=protocol
+                url=f"{base_url}{path}", protocol_binding=binding, protocol_version=protocol
             )
-            for path, binding, protocol in INTERFACES
+            for path, binding, protocol in interfaces
         ],
     )
     if key_required:
@@ -150,12 +160,14 @@ class Cards:
         base_url: Callable[[], str],
         key_required: Callable[[], bool],
         signer: CardSigner,
+        binding_path: str = BINDING_PATH,
     ) -> None:
         self._signer = signer
         self._skills = skills
         self._version = version
         self._base_url = base_url
         self._key_required = key_required
+        self._binding_path = binding_path
 
     def card(self) -> AgentCard:
         """The card as the settings want it now, signed."""
@@ -167,7 +179,11 @@ class Cards:
 
     def _unsigned(self) -> AgentCard:
         return agent_card(
-            tuple(self._skills.values()), self._version, self._root(), self._key_required()
+            tuple(self._skills.values()),
+            self._version,
+            self._root(),
+            self._key_required(),
+            self._binding_path,
         )
 
     def _root(self) -> str:

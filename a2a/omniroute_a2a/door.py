@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from omniroute.skills.skill import Skill
 from omniroute.upstream.webhooks import Webhooks
 from omniroute_a2a.binding import HttpJsonBinding
-from omniroute_a2a.cards import Cards, agent_card
+from omniroute_a2a.cards import BINDING_PATH, RPC_PATH, Cards, agent_card
 from omniroute_a2a.deliveries import Deliveries
 from omniroute_a2a.executor import SkillExecutor
 from omniroute_a2a.handler import Handler
@@ -100,6 +100,7 @@ def build(
     task_ttl_minutes: Callable[[], float] = lambda: DEFAULT_TTL_MINUTES,
     clock: Callable[[], int] = unix_ms,
     executor: AgentExecutor | None = None,
+    binding_path: str = BINDING_PATH,
     heartbeat_s: float = HEARTBEAT_S,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> A2ADoor:
@@ -123,6 +124,8 @@ def build(
         task_ttl_minutes: the setting `a2aTaskTtlMinutes`.
         clock: Unix milliseconds.
         executor: takes the place of the skills, in conformance runs.
+        binding_path: where the HTTP+JSON binding is mounted; empty for the root, where it takes
+            whatever no other route does.
         sleep: seconds, between attempts to tell of changes.
     """
     skill_executor = SkillExecutor(skills, engine, clock)
@@ -135,7 +138,7 @@ def build(
         interrupt=skill_executor.interrupt,
         announced=deliveries.wake,
     )
-    cards = Cards(skills, version, base_url, key_required, CardSigner(signing_key))
+    cards = Cards(skills, version, base_url, key_required, CardSigner(signing_key), binding_path)
     handler = Handler(
         executor=executor or skill_executor,
         tasks=durable,
@@ -161,10 +164,10 @@ def build(
     )
     routes: list[BaseRoute] = [
         *card_routes(cards),
-        Route("/a2a", json_rpc.answer, methods=["POST"]),
-        Route("/a2a", preflight, methods=["OPTIONS"]),
-        Mount("/a2a/v1", app=binding),
+        Route(RPC_PATH, json_rpc.answer, methods=["POST"]),
+        Route(RPC_PATH, preflight, methods=["OPTIONS"]),
         *helpers.routes(),
+        Mount(binding_path, app=binding),
     ]
     return A2ADoor(routes, handler, durable, configs, deliveries, grace_s)
 
@@ -175,7 +178,7 @@ def card_routes(cards: Cards) -> list[Route]:
         Route(JWKS_PATH, cards.keys, methods=["GET"]),
         *(
             Route(f"{base}/.well-known/{name}", endpoint, methods=["GET"])
-            for base in ("", "/a2a")
+            for base in ("", RPC_PATH)
             for name, endpoint in (("agent-card.json", cards.current), ("agent.json", cards.legacy))
         ),
     ]

@@ -56,8 +56,10 @@ class RequestContexts(SimpleRequestContextBuilder):
         The SDK would give a follow-up without a context id a new one, and then fail the task.
 
         Raises:
-            InvalidParamsError: there is no such skill.
+            InvalidParamsError: there is no such skill, or a part holds nothing.
         """
+        if params is not None:
+            check_parts(params)
         known = await self._tasks.get(task_id, context) if task_id else None
         named = requested_skill(params) if params else None
         skill = named or (skill_of(known) if known else "") or DEFAULT_SKILL
@@ -80,6 +82,19 @@ def requested_skill(params: SendMessageRequest) -> str | None:
     if named is None or isinstance(named, str):
         return named
     raise InvalidParamsError("metadata.skill must be a string.")
+
+
+def check_parts(params: SendMessageRequest) -> None:
+    """Refuse parts without content, which the SDK lets through.
+
+    Raises:
+        InvalidParamsError: names the first one.
+    """
+    for number, part in enumerate(params.message.parts):
+        if part.WhichOneof("content") is None:
+            raise InvalidParamsError(
+                f"message.parts[{number}] holds nothing; give it text, raw, url or data."
+            )
 
 
 class Handler(DefaultRequestHandler):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+from a2a.server.agent_execution import AgentExecutor
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -21,7 +22,7 @@ from omniroute.http.peers import headers_of
 from omniroute.operations.access.ip_filter import refuses
 from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
 from omniroute_a2a import door as a2a
-from omniroute_a2a.cards import Cards, current_card
+from omniroute_a2a.cards import BINDING_PATH, Cards, current_card
 from omniroute_a2a.push_records import SqlPushRecords
 from omniroute_a2a.records import SqlTaskRecords
 from omniroute_a2a.signing import CardSigner
@@ -53,20 +54,8 @@ class Gateway:
 
 def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     """Compose the doors. Enter the lifespan of `Gateway.app` before use, as servers do."""
-    origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
-    cors = Cors(
-        settings.cors_allow_all or "*" in origins,
-        frozenset(origins),
-        lambda: str(engine.snapshot.settings["corsOrigins"]),
-    )
-    access = Access(
-        engine.admission,
-        BrowserSessions(engine.session_secret.current, engine.now_ms, settings.auth_cookie_secure),
-        None if settings.disable_cli_token else engine.installation.cli_token(settings.cli_salt),
-        listed(settings.trusted_local_cidrs),
-        cors.allows,
-        listed(settings.trusted_proxies),
-    )
+    cors = cors_of(engine, settings)
+    access = access_of(engine, settings, cors)
 
     def refusal(scope: Any) -> OmniRouteError | None:
         rules = engine.snapshot.access.ip_filter
@@ -85,7 +74,7 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
         stagger_s=stagger_s,
         keeps_logins=not settings.disable_token_keeper,
     )
-    a2a_door = _a2a_door(engine, access, settings)
+    a2a_door = a2a_door_of(engine, access, settings)
     mcp_door = _mcp_door(engine, access, settings)
 
     @asynccontextmanager
@@ -113,7 +102,43 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
     return Gateway(edge, mcp_door, grace_s)
 
 
-def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor:
+def cors_of(engine: Engine, settings: Settings) -> Cors:
+    """Which pages of other sites may read answers."""
+    origins = {entry.lower().rstrip("/") for entry in listed(settings.cors_origins)}
+    return Cors(
+        settings.cors_allow_all or "*" in origins,
+        frozenset(origins),
+        lambda: str(engine.snapshot.settings["corsOrigins"]),
+    )
+
+
+def access_of(engine: Engine, settings: Settings, cors: Cors) -> Access:
+    """Who may do what over HTTP."""
+    return Access(
+        engine.admission,
+        BrowserSessions(engine.session_secret.current, engine.now_ms, settings.auth_cookie_secure),
+        None if settings.disable_cli_token else engine.installation.cli_token(settings.cli_salt),
+        listed(settings.trusted_local_cidrs),
+        cors.allows,
+        listed(settings.trusted_proxies),
+    )
+
+
+def a2a_door_of(
+    engine: Engine,
+    access: Access,
+    settings: Settings,
+    *,
+    executor: AgentExecutor | None = None,
+    binding_path: str = BINDING_PATH,
+) -> a2a.A2ADoor:
+    """The A2A door over the engine.
+
+    Args:
+        executor: takes the place of the skills.
+        binding_path: where the HTTP+JSON binding is mounted.
+    """
+
     async def authenticate(scope: Any) -> Caller:
         headers = headers_of(scope)
         key, address = bearer(headers), access.address_of(scope)
@@ -142,6 +167,8 @@ def _a2a_door(engine: Engine, access: Access, settings: Settings) -> a2a.A2ADoor
         allow_private_webhooks=lambda: bool(engine.snapshot.settings["a2aAllowPrivateWebhooks"]),
         task_ttl_minutes=lambda: float(engine.snapshot.settings["a2aTaskTtlMinutes"]),
         clock=engine.now_ms,
+        executor=executor,
+        binding_path=binding_path,
     )
 
 

@@ -135,6 +135,11 @@ OFFICIAL: dict[str, tuple[str, dict[str, Any], int]] = {
     "1.0 cancel unknown": ("CancelTask", {"id": "x"}, -32001),
     "1.0 no message": ("SendMessage", {}, -32602),
     "1.0 no parts": ("SendMessage", {"message": {**MESSAGE, "parts": []}}, -32602),
+    "1.0 a part without content": (
+        "SendMessage",
+        {"message": {**MESSAGE, "parts": [{"text": "a"}, {"mediaType": "text/plain"}]}},
+        -32602,
+    ),
     "1.0 unknown role": ("SendMessage", {"message": {**MESSAGE, "role": "BOSS"}}, -32602),
     "1.0 unknown role beside an unknown member": (
         "SendMessage",

@@ -7,10 +7,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from a2a.server.agent_execution import AgentExecutor, RequestContext
-from a2a.server.events import EventQueue
-from a2a.server.tasks import TaskUpdater
-from a2a.types import Task, TaskState
+from tests.conformance.a2a_executor import Scripted
 
 from omniroute.storage.database import Database
 from omniroute.storage.secret_box import SecretBox
@@ -184,24 +181,8 @@ async def test_a_finished_task_takes_no_follow_up_and_no_subscriber(durable: Any
     assert (await durable.rpc("CancelTask", {"id": task_id})).json()["error"]["code"] == -32002
 
 
-class WorkThenWait(AgentExecutor):
-    """Takes work up and leaves it open, as a conformance run wants it."""
-
-    async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        task_id, context_id = context.task_id or "", context.context_id or ""
-        if context.current_task is None:
-            task = Task(id=task_id, context_id=context_id, history=filter(None, [context.message]))
-            task.status.state = TaskState.TASK_STATE_SUBMITTED
-            await event_queue.enqueue_event(task)
-        await TaskUpdater(event_queue, task_id, context_id).start_work()
-
-    async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
-        updater = TaskUpdater(event_queue, context.task_id or "", context.context_id or "")
-        await updater.cancel()
-
-
 async def test_an_open_task_takes_follow_ups_by_its_id_alone(durable: Any) -> None:
-    durable.use(durable.build(executor=WorkThenWait()))
+    durable.use(durable.build(executor=Scripted()))
     with anyio.fail_after(10):
         async with durable.door.lifespan():
             first = await send(durable, "one")
