@@ -23,12 +23,17 @@ from a2a.types import (
     Task,
     TaskState,
 )
-from a2a.utils.errors import InvalidParamsError, TaskNotCancelableError
+from a2a.utils.errors import (
+    ContentTypeNotSupportedError,
+    InvalidParamsError,
+    TaskNotCancelableError,
+)
 
 from omniroute.caller import Caller
 from omniroute.errors import Unauthenticated
 from omniroute_a2a.caller import caller_of
 from omniroute_a2a.executor import SKILL
+from omniroute_a2a.parts import is_taken
 from omniroute_a2a.push import PushConfigs
 from omniroute_a2a.tasks import DurableTasks, skill_of
 
@@ -57,6 +62,7 @@ class RequestContexts(SimpleRequestContextBuilder):
 
         Raises:
             InvalidParamsError: there is no such skill, or a part holds nothing.
+            ContentTypeNotSupportedError: no model takes a file of the message.
         """
         if params is not None:
             check_parts(params)
@@ -85,15 +91,21 @@ def requested_skill(params: SendMessageRequest) -> str | None:
 
 
 def check_parts(params: SendMessageRequest) -> None:
-    """Refuse parts without content, which the SDK lets through.
+    """Refuse parts nobody could read, which the SDK lets through.
 
     Raises:
-        InvalidParamsError: names the first one.
+        InvalidParamsError: a part holds nothing; names the first one.
+        ContentTypeNotSupportedError: a file is of a media type no model takes.
     """
     for number, part in enumerate(params.message.parts):
         if part.WhichOneof("content") is None:
             raise InvalidParamsError(
                 f"message.parts[{number}] holds nothing; give it text, raw, url or data."
+            )
+        if not is_taken(part.media_type):
+            raise ContentTypeNotSupportedError(
+                f"message.parts[{number}] is {part.media_type[:80]!r}, which no model takes;"
+                " send text, JSON, PDF, office documents, images, audio or video."
             )
 
 

@@ -12,6 +12,17 @@ from omniroute_a2a.proto import copy_of, to_builtin
 SEED_ROLE = "seedRole"
 """Message metadata that keeps a seed role A2A has no word for, such as `system`."""
 
+TAKEN_FAMILIES = frozenset({"text", "image", "audio", "video"})
+TAKEN_TYPES = frozenset(
+    {
+        *(f"application/{name}" for name in ("json", "octet-stream", "pdf", "rtf", "xml", "yaml")),
+        *(f"application/{name}" for name in ("msword", "vnd.ms-excel", "vnd.ms-powerpoint")),
+    }
+)
+TAKEN_ENDINGS = ("+json", "+xml", "+yaml")
+TAKEN_BEGINNINGS = ("application/vnd.openxmlformats", "application/vnd.oasis.opendocument")
+"""Media types of files some model may read; what is of none of these no model does."""
+
 CHAT_ROLES: dict[str, chat.Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 
 
@@ -19,6 +30,18 @@ def role_of(message: Message) -> chat.Role:
     """The chat role of a message; a role kept from the seed dialect comes first."""
     kept = CHAT_ROLES.get(message.metadata[SEED_ROLE]) if SEED_ROLE in message.metadata else None
     return kept or ("assistant" if message.role == Role.ROLE_AGENT else "user")
+
+
+def is_taken(media_type: str) -> bool:
+    """Whether a file of this media type is handed on; one that names none is."""
+    name = media_type.partition(";")[0].strip().lower()
+    return (
+        not name
+        or name.partition("/")[0] in TAKEN_FAMILIES
+        or name in TAKEN_TYPES
+        or name.endswith(TAKEN_ENDINGS)
+        or name.startswith(TAKEN_BEGINNINGS)
+    )
 
 
 def text_of(message: Message) -> str:

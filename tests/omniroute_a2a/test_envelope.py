@@ -140,6 +140,25 @@ OFFICIAL: dict[str, tuple[str, dict[str, Any], int]] = {
         {"message": {**MESSAGE, "parts": [{"text": "a"}, {"mediaType": "text/plain"}]}},
         -32602,
     ),
+    "1.0 a file no model takes": (
+        "SendMessage",
+        {"message": {**MESSAGE, "parts": [{"raw": "AQI=", "mediaType": "application/x-own"}]}},
+        -32005,
+    ),
+    "0.3 a file no model takes": (
+        "message/send",
+        {
+            "message": {
+                "kind": "message",
+                "messageId": "m",
+                "role": "user",
+                "parts": [
+                    {"kind": "file", "file": {"bytes": "AQI=", "mimeType": "application/x-own"}}
+                ],
+            }
+        },
+        -32005,
+    ),
     "1.0 unknown role": ("SendMessage", {"message": {**MESSAGE, "role": "BOSS"}}, -32602),
     "1.0 unknown role beside an unknown member": (
         "SendMessage",
