@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Door: TypeAlias = Literal["http", "mcp", "a2a", "cli"]
 
@@ -67,6 +68,17 @@ class Caller(Struct, frozen=True, kw_only=True):
     def owner(self) -> str:
         """The name under which this caller's records are kept apart from others'."""
         return self.key_id or "anonymous"
+
+
+def on_behalf(owner: Caller, asking: Caller) -> Caller:
+    """The owner of a key, in the session, run, step and task of whoever asks for them."""
+    return replace(
+        owner,
+        session_id=asking.session_id,
+        run_id=asking.run_id,
+        step_id=asking.step_id,
+        task_id=asking.task_id,
+    )
 
 
 def covers(held: Iterable[str], wanted: str) -> bool:

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from omniroute import __version__
+from omniroute.caller import on_behalf
 from omniroute.catalog.fitness import from_file
 from omniroute.catalog.price_documents import SOURCES, SourceId
 from omniroute.clock import now_ms
 from omniroute.engine import Configuration, Engine
 from omniroute.errors import InvalidRequest
 from omniroute.operations.compression.combos import prepare_compression
-from omniroute.operations.progress import Report
 from omniroute.operations.search.asked import SearchInput
 from omniroute.operations.search.results import SearchReply
 from omniroute.operations.search.search import web_search
@@ -75,6 +75,7 @@ from omniroute.routing.resilience.profiles import (
     WaitForCooldown,
 )
 from omniroute.routing.scoring.measured import MOST_RESTORED, WINDOW_MS
+from omniroute.skills.tool import ToolCall
 from omniroute.storage.backups.files import BackupFolder
 from omniroute.storage.backups.manifest import Keyring
 from omniroute.storage.backups.store import Backups, Limits
@@ -273,9 +274,9 @@ async def open_engine(settings: Settings, environ: Mapping[str, str]) -> AsyncGe
             fresh_ms=settings.search_cache_ttl_ms,
         )
 
-        async def searching(owner: str, asked: SearchInput, report: Report) -> SearchReply:
-            caller = engine.admission.owner(engine.snapshot, "http", owner)
-            return await web_search(engine, caller, asked, report)
+        async def searching(call: ToolCall, asked: SearchInput) -> SearchReply:
+            owner = engine.admission.owner(engine.snapshot, call.caller.door, call.owner)
+            return await web_search(engine, on_behalf(owner, call.caller), asked, call.report)
 
         require_key = settings.require_api_key
         engine = Engine(

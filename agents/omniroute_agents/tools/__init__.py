@@ -26,7 +26,7 @@ def built_in(
     """Every built-in tool of an installation.
 
     Args:
-        search: searches the web for the owner of a key.
+        search: searches the web for the key an execution is for.
         via: the proxy for an address.
         holder: the name of this process, `dead` which of such names are gone.
     """

@@ -7,14 +7,13 @@ from msgspec import Meta, Struct
 
 from omniroute.errors import OmniRouteError
 from omniroute.operations.inputs import convert_input
-from omniroute.operations.progress import Report
 from omniroute.operations.search.asked import Filters, SearchInput
 from omniroute.operations.search.results import SearchReply
 from omniroute.skills.tool import ToolCall, ToolFailed, ToolHandler
 from omniroute_agents.tools.schemas import flat_schema
 
-Searching: TypeAlias = Callable[[str, SearchInput, Report], Awaitable[SearchReply]]
-"""Searches for the owner of a key."""
+Searching: TypeAlias = Callable[[ToolCall, SearchInput], Awaitable[SearchReply]]
+"""Searches for the key an execution is for."""
 
 Domains: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=20)]
 
@@ -62,7 +61,7 @@ def tool(search: Searching) -> ToolHandler:
             ),
         )
         try:
-            reply = await search(call.owner, wanted, call.report)
+            reply = await search(call, wanted)
         except OmniRouteError as error:
             raise ToolFailed(str(error)) from error
         return Found(

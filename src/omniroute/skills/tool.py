@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from omniroute.caller import SYSTEM, Caller
+
 VERSION = "1.0.0"
 
 
@@ -17,12 +19,14 @@ async def _silent(_progress: float, _message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One execution. `owner` is the API key whose files and limits count; `arguments` fit the
-    schema of the skill that was called, not necessarily the handler's own: it checks them."""
+    """One execution. `owner` is the API key whose files and limits count, `caller` whoever asked
+    for it, in its step of a run; `arguments` fit the schema of the skill that was called, not
+    necessarily the handler's own: it checks them."""
 
     owner: str
     arguments: Mapping[str, Any]
     report: Callable[[float, str], Awaitable[None]] = _silent
+    caller: Caller = SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,23 @@
 """The call log in SQL: one narrow row a request, to be looked through by what it was."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.records.usage import CallFilter, CallRow, ComboCalls
+from omniroute.storage.records.usage import SEARCHES, CallFilter, CallRow, ComboCalls, SearchSum
 from omniroute.storage.statements import insert_new
 from omniroute.storage.tables import call_logs as table
 
 ANY_COMBO = "*"
+EVERYBODY = "*"
+HOUR_MS = 3_600_000
+Owner: TypeAlias = str | None
+"""The id of an API key, `EVERYBODY`, or None for callers without a key."""
+
+_KEPT = ("cache", "shared")
 
 _SEARCHED = (
     table.c.id,
@@ -73,11 +80,51 @@ class CallLogRepository:
             for row in rows.mappings()
         }
 
+    async def searches(self, owner: Owner, today_ms: int) -> tuple[SearchSum, ...]:
+        """What came of searches by provider: of everybody, or of one key (None: of none).
+
+        Args:
+            today_ms: when the day began.
+        """
+        query = select(
+            table.c.provider,
+            func.count().label("searches"),
+            func.sum(case((table.c.timestamp_ms >= today_ms, 1), else_=0)).label("today"),
+            func.sum(case((table.c.cache_source.in_(_KEPT), 1), else_=0)).label("cached"),
+            func.sum(case((table.c.success, 0), else_=1)).label("errors"),
+            func.coalesce(func.sum(table.c.cost_micro_usd), 0).label("cost_micro_usd"),
+            func.sum(table.c.duration_ms).label("duration_ms"),
+        ).where(*_searches_of(owner))
+        rows = await self._connection.execute(query.group_by(table.c.provider))
+        return tuple(
+            SearchSum(
+                provider=row["provider"],
+                **{name: int(value) for name, value in row.items() if name != "provider"},
+            )
+            for row in rows.mappings()
+        )
+
+    async def searches_by_hour(
+        self, owner: Owner, since_ms: int
+    ) -> tuple[tuple[int, int, int], ...]:
+        """Hours with searches since a time: when each began, how many there were, what they cost
+        (micro-USD)."""
+        hour = (table.c.timestamp_ms - table.c.timestamp_ms % HOUR_MS).label("hour")
+        query = select(hour, func.count(), func.coalesce(func.sum(table.c.cost_micro_usd), 0))
+        query = query.where(*_searches_of(owner), table.c.timestamp_ms >= since_ms)
+        rows = await self._connection.execute(query.group_by(hour).order_by(hour))
+        return tuple((int(at), int(count), int(cost)) for at, count, cost in rows)
+
     async def get(self, request_id: str) -> CallRow | None:
         """One call."""
         rows = await self._connection.execute(select(table).where(table.c.id == request_id))
         row = rows.mappings().first()
         return None if row is None else CallRow(**row)
+
+
+def _searches_of(owner: Owner) -> list[ColumnElement[bool]]:
+    own = [] if owner == EVERYBODY else [table.c.api_key_id.is_not_distinct_from(owner)]
+    return [table.c.source_format == SEARCHES, *own]
 
 
 def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:

@@ -392,3 +392,67 @@ async def test_a_failed_search_costs_nothing(site: OpenSite) -> None:
         await account(client, "exa-search", world.base("exa"))
         await search(client)
         assert (spent(opened), opened.engine.ledger.open_reservations) == (0, 0)
+
+
+async def test_searches_are_counted_by_provider(site: OpenSite) -> None:
+    async with engines(exa=GOOD) as world, site(**SEARCHES) as opened, opened.as_peer() as client:
+        await account(client, "exa-search", world.base("exa"))
+        for query in ("one", "one", "two"):
+            await search(client, query)
+        await search(client, "status-500", provider="demo")
+        await opened.engine.journal.flush()
+        _, text = await keyed(client)
+        async with opened.as_peer(key=text) as holder:
+            nothing = (await holder.get(f"{PATH}/analytics")).json()
+        mine = (await client.get(f"{PATH}/analytics")).json()
+        async with opened.as_peer(key=BOSS) as boss:
+            everybody = (await boss.get(f"{PATH}/analytics")).json()
+    (hour,) = mine.pop("last24h")
+    assert (hour["count"], hour["costUsd"]) == (4, 0.014)
+    assert mine.pop("avgDurationMs") >= 0
+    assert mine == {
+        "total": 4,
+        "today": 4,
+        "cached": 1,
+        "errors": 1,
+        "totalCostUsd": 0.014,
+        "byProvider": {
+            "demo-search": {"count": 1, "costUsd": 0.0},
+            "exa-search": {"count": 3, "costUsd": 0.014},
+        },
+        "cacheHitRate": 25,
+    }
+    assert (nothing["total"], nothing["cacheHitRate"], everybody["total"]) == (0, 0, 4)
+
+
+async def test_a_search_is_a_step_of_its_run(site: OpenSite) -> None:
+    run = {"x-omniroute-run-id": "research-1"}
+    async with site(**SEARCHES) as opened, opened.as_peer() as client:
+        asked = {"query": "x", "provider": "demo"}
+        answer = await client.post(PATH, json=asked, headers=run)
+        await opened.engine.journal.flush()
+        tree = (await client.get("/api/runs/research-1")).json()
+        why = (await client.get(f"/api/routes/{answer.headers['x-request-id']}")).json()
+    (step,) = tree["tree"]
+    assert (step["name"], step["status"]) == ("demo-search/search", "completed")
+    assert why["requestId"] == answer.headers["x-request-id"]
+
+
+async def test_a_tool_skill_searches_within_its_run(site: OpenSite) -> None:
+    async with engines(exa=GOOD) as world, site(**SEARCHES) as opened, opened.as_peer() as client:
+        await account(client, "exa-search", world.base("exa"))
+        await client.put("/api/settings/memory", json={"skillsEnabled": True})
+        asked = {"skillName": "web_search", "apiKeyId": "anonymous", "input": {"query": "x"}}
+        done = (await client.post("/api/skills/executions", json=asked)).json()
+        none = {**asked, "input": {"query": "x", "search_type": "images"}}
+        wrong = await client.post("/api/skills/executions", json=none)
+        await opened.engine.journal.flush()
+        tree = (await client.get(f"/api/runs/{done['execution']['id']}")).json()["tree"]
+    told = done["execution"]
+    assert told["status"] == "success", told
+    assert told["output"]["provider"] == "exa-search"
+    assert told["output"]["results"][0]["position"] == 1
+    assert wrong.status_code == 400
+    (skill,) = tree
+    assert [row["name"] for row in skill["children"]] == ["exa-search/search"]
+    assert skill["totalCostUsd"] == 0.007

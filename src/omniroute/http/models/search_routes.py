@@ -10,6 +10,7 @@ from omniroute.errors import ValidationFailed
 from omniroute.http.dependencies import Client, TheEngine
 from omniroute.http.problems import model_get, model_post
 from omniroute.operations.inputs import field_problem
+from omniroute.operations.search.analytics import SearchAnalytics, search_analytics
 from omniroute.operations.search.asked import SearchInput
 from omniroute.operations.search.results import SearchReply
 from omniroute.operations.search.search import SearchProviderList, search_providers, web_search
@@ -24,6 +25,18 @@ from omniroute.operations.search.search import SearchProviderList, search_provid
 async def search_providers_route(engine: TheEngine, client: Client) -> SearchProviderList:
     """Every provider of web search, and which of them are configured."""
     return await search_providers(engine, client)
+
+
+@model_get(
+    "/v1/search/analytics",
+    summary="What searches there were",
+    tags=["Search"],
+    operation_id="search_analytics",
+)
+async def search_analytics_route(engine: TheEngine, client: Client) -> SearchAnalytics:
+    """How many searches there were, by provider and hour, what they cost, and how many were kept
+    results: of the key that asks, or of everybody where it may manage."""
+    return await search_analytics(engine, client)
 
 
 @model_post(
@@ -48,4 +61,4 @@ def _wanted(body: bytes) -> SearchInput:
         raise ValidationFailed([field_problem(str(error), SearchInput)]) from error
 
 
-SEARCH_ROUTES = [search_providers_route, search_route]
+SEARCH_ROUTES = [search_providers_route, search_analytics_route, search_route]

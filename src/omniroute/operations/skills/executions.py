@@ -136,8 +136,9 @@ async def execute(engine: Engine, caller: Caller, run: SkillRun, report: Report)
     async with engine.database.work() as work:
         await work.executions.add(execution)
     await report(0.0, f"{skill.name}@{skill.version} is pending")
-    _, step = in_step(engine, caller, "skill", skill.name, execution.id)
-    return await _carried_out(engine, skill, run, execution, step, report)
+    within, step = in_step(engine, caller, "skill", skill.name, execution.id)
+    call = ToolCall(run.api_key_id, run.input, report, within)
+    return await _carried_out(engine, skill, call, execution, step)
 
 
 async def list_executions(engine: Engine, caller: Caller, query: ExecutionsQuery) -> ExecutionsList:
@@ -213,17 +214,15 @@ async def _chosen(engine: Engine, run: SkillRun) -> Skill:
 async def _carried_out(
     engine: Engine,
     skill: Skill,
-    run: SkillRun,
+    call: ToolCall,
     execution: SkillExecution,
     step: RunStep,
-    report: Report,
 ) -> SkillExecution:
     began = time.monotonic()
     ended = Ended(status="error", error="It was cancelled.")
     try:
         async with engine.database.work() as work:
             await work.executions.begin(execution.id)
-        call = ToolCall(run.api_key_id, run.input, report)
         ended = await _ended(engine.tools.handlers, engine.tools.time_limit_s, skill, call)
     finally:
         duration_ms = int((time.monotonic() - began) * 1000)

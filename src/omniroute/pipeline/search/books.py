@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from omniroute.caller import Caller
+from omniroute.pipeline.run_steps import model_step
 from omniroute.pipeline.search.asking import Searcher
 from omniroute.pipeline.settlement import Record
 from omniroute.routing.resilience.verdicts import Failure, Verdict
 from omniroute.routing.trace import AttemptTrace, RouteTrace
 from omniroute.storage.records.usage import (
+    SEARCHES,
     CallRow,
     FinishedRequest,
     SpentCharge,
@@ -128,7 +130,8 @@ class SearchBooks:
         )
         usage = tuple(self._usage(attempt) for attempt in self.attempts)
         line = None if self.caller.no_log else self._line(trace)
-        self.record(FinishedRequest(trace=row, usage=usage, charges=charges, call=line))
+        step = model_step(self.caller, trace)
+        self.record(FinishedRequest(trace=row, usage=usage, charges=charges, call=line, step=step))
 
     def _usage(self, attempt: AttemptTrace) -> UsageRow:
         return UsageRow(
@@ -169,7 +172,7 @@ class SearchBooks:
             duration_ms=trace.duration_ms,
             cost_micro_usd=trace.cost_micro_usd,
             cache_source=trace.source if last or trace.provider else None,
-            source_format=MODEL,
+            source_format=SEARCHES,
             api_key_id=trace.api_key_id,
             api_key_name=self.caller.key_name,
             error=trace.error,

@@ -129,6 +129,23 @@ class ComboCalls(Struct, frozen=True, kw_only=True):
     last_ms: int
 
 
+SEARCHES = "search"
+"""What calls that searched the web have for the format they came in."""
+
+
+class SearchSum(Struct, frozen=True, kw_only=True):
+    """What came of the searches a provider answered, or failed; None is no provider. Money is
+    micro-USD, `duration_ms` of all together."""
+
+    provider: str | None
+    searches: int
+    today: int
+    cached: int
+    errors: int
+    cost_micro_usd: int
+    duration_ms: int
+
+
 class CallFilter(Struct, frozen=True, kw_only=True):
     """Which calls are asked for; None and empty are any.
 
