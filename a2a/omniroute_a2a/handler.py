@@ -35,6 +35,7 @@ from omniroute_a2a.caller import caller_of
 from omniroute_a2a.executor import SKILL
 from omniroute_a2a.parts import is_taken
 from omniroute_a2a.push import PushConfigs
+from omniroute_a2a.task_events import BEGUN, STREAM
 from omniroute_a2a.tasks import DurableTasks, skill_of
 
 DEFAULT_SKILL = "smart-routing"
@@ -164,6 +165,7 @@ class Handler(DefaultRequestHandler):
         self, params: SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event, None]:
         """The events of a new request, counted among the active streams."""
+        context.state[STREAM] = BEGUN
         with self._counted_stream():
             async with aclosing(super().on_message_send_stream(params, context)) as events:
                 async for event in events:

@@ -11,6 +11,7 @@ from omniroute.storage.records.agents import PushDelivery, TaskEvent, TaskRow
 from omniroute_a2a.parts import SEED_ROLE, role_of, text_of
 from omniroute_a2a.proto import to_builtin, to_dict
 from omniroute_a2a.states import FAILED, STORED, WAITING
+from omniroute_a2a.task_events import is_move
 
 
 def seed_result(task: Task) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def task_record(row: TaskRow, task: Task, events: Iterable[TaskEvent]) -> dict[s
         "state": row.state,
         "input": asked,
         "artifacts": seed_artifacts(task),
-        "events": [event_record(event) for event in events],
+        "events": [event_record(event) for event in events if is_move(event)],
         "metadata": seed_metadata(task),
         "createdAt": iso(row.created_at_ms),
         "updatedAt": iso(row.updated_at_ms),

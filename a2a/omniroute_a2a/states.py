@@ -28,7 +28,7 @@ STORED: dict[TaskState, str] = {
 WAITING = frozenset({TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED})
 """States in which nobody works: the caller has to answer, before the task expires."""
 
-EVENT_TYPES: dict[str, str] = {
+MOVES: dict[str, str] = {
     SUBMITTED: "task_created",
     WORKING: "task_working",
     COMPLETED: "task_completed",
@@ -36,3 +36,6 @@ EVENT_TYPES: dict[str, str] = {
     CANCELLED: "task_cancelled",
 }
 """What an arrival in a state is called in the event table."""
+
+EXPIRED_EVENT: Final = "task_expired"
+"""What it is called when a task fails because its time is up."""

@@ -15,15 +15,16 @@ from a2a.types import ListTasksRequest, ListTasksResponse, Task, TaskState, Task
 from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
 
 from omniroute.errors import Conflict, OmniRouteError
-from omniroute.storage.records.agents import TaskEvent, TaskRow
+from omniroute.storage.records.agents import TaskRow
 from omniroute_a2a.caller import caller_of
 from omniroute_a2a.pages import decode_offset, encode_offset
-from omniroute_a2a.parts import agent_message, join_text, text_of
+from omniroute_a2a.parts import agent_message, join_text
 from omniroute_a2a.proto import copy_of, from_json, to_json
 from omniroute_a2a.push import notice_of
 from omniroute_a2a.records import TaskRecords
 from omniroute_a2a.run_steps import task_step
-from omniroute_a2a.states import EVENT_TYPES, STORED, SUBMITTED, TERMINAL, WAITING
+from omniroute_a2a.states import STORED, TERMINAL, WAITING
+from omniroute_a2a.task_events import BEGUN, NOTED, STREAM, events_of
 
 EXPIRED = "expired"
 RESTARTED = "The gateway was restarted before the task was finished."
@@ -84,12 +85,20 @@ class DurableTasks(TaskStore):
         if row is not None and row.finished:
             raise ConcurrentTaskModificationError(task.id)
         try:
-            row = await self._write(task, row, context.user.user_name, run_id=_run_of(context))
+            row = await self._write(
+                task,
+                row,
+                context.user.user_name,
+                run_id=_run_of(context),
+                stream=context.state.get(STREAM),
+            )
         except OmniRouteError as error:
             self._live.pop(task.id, None)
             if isinstance(error, Conflict):
                 raise ConcurrentTaskModificationError(task.id) from error
             raise
+        if context.state.get(STREAM) == BEGUN:
+            context.state[STREAM] = NOTED
         if row.finished:
             self._live.pop(task.id, None)
         else:
@@ -125,7 +134,7 @@ class DurableTasks(TaskStore):
         """The stored row, whoever owns it. Reading an overdue task fails it."""
         row = await self.records.get(task_id)
         if row is not None and self._is_overdue(row):
-            row = await self._fail(row.id, EXPIRED, "task_expired")
+            row = await self._fail(row.id, EXPIRED, expired=True)
         return row
 
     def task_of(self, row: TaskRow) -> Task:
@@ -153,13 +162,13 @@ class DurableTasks(TaskStore):
     async def sweep(self) -> None:
         """Fail overdue tasks; delete finished ones untouched for twice their time to live."""
         for row in await self.records.overdue(self.clock()):
-            await self._fail(row.id, EXPIRED, "task_expired")
+            await self._fail(row.id, EXPIRED, expired=True)
         await self.records.delete_untouched(self.clock() - 2 * self._ttl_ms())
 
     def _is_overdue(self, row: TaskRow) -> bool:
         return not row.finished and row.expires_at_ms <= self.clock()
 
-    async def _fail(self, task_id: str, reason: str, event: str | None = None) -> TaskRow | None:
+    async def _fail(self, task_id: str, reason: str, *, expired: bool = False) -> TaskRow | None:
         row = await self.records.get(task_id)
         if row is None or row.finished:
             return row
@@ -169,7 +178,7 @@ class DurableTasks(TaskStore):
         task.status.timestamp.FromMilliseconds(self.clock())
         self._live.pop(task_id, None)
         try:
-            return await self._write(task, row, row.owner, event)
+            return await self._write(task, row, row.owner, expired=expired)
         except Conflict:  # it ended by itself in this very moment
             return await self.records.get(task_id)
         finally:
@@ -180,8 +189,10 @@ class DurableTasks(TaskStore):
         task: Task,
         row: TaskRow | None,
         owner: str,
-        event: str | None = None,
+        *,
         run_id: str | None = None,
+        stream: str | None = None,
+        expired: bool = False,
     ) -> TaskRow:
         now = self.clock()
         since = task.status.timestamp.ToMilliseconds() if task.status.HasField("timestamp") else now
@@ -200,20 +211,7 @@ class DurableTasks(TaskStore):
             expires_at_ms=created + self._ttl_ms() if row is None else row.expires_at_ms,
             run_id=run_id if row is None else row.run_id,
         )
-        arrivals = [] if row is not None and row.state == state else [state]
-        if row is None and state != SUBMITTED:
-            arrivals.insert(0, SUBMITTED)
-        message = text_of(task.status.message) if task.status.HasField("message") else None
-        events = [
-            TaskEvent(
-                task_id=task.id,
-                type=event or EVENT_TYPES[arrival],
-                state=arrival,
-                timestamp_ms=now,
-                message=message if arrival == state else None,
-            )
-            for arrival in arrivals
-        ]
+        events = events_of(task, row, now, stream, expired)
         told = row is None or from_json(row.data, Task()).status != task.status
         notice = notice_of(task, created=row is None) if told else None
         step = task_step(task, changed)
