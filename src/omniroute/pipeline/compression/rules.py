@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 import regex
 from msgspec import Struct
 
+from omniroute.pipeline.compression.shielding import LIMIT_S
+
 Intensity: TypeAlias = Literal["lite", "full", "ultra"]
 Category: TypeAlias = Literal["filler", "context", "structural", "dedup", "terse", "ultra"]
 Context: TypeAlias = Literal["all", "user", "system", "assistant"]
@@ -67,8 +69,12 @@ def compiled(pattern: str) -> "regex.Pattern[str]":
 
 
 def applied(rule: Rule, text: str) -> str:
-    """The text after one rule; what began with a capital still does."""
-    return compiled(rule.pattern).sub(_written(rule.replacement), text)
+    """The text after one rule; what began with a capital still does.
+
+    Raises:
+        TimeoutError: it takes too long to find what the rule is about.
+    """
+    return compiled(rule.pattern).sub(_written(rule.replacement), text, timeout=LIMIT_S)
 
 
 def _written(replacement: str) -> "Callable[[regex.Match[str]], str]":

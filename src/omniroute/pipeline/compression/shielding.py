@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import regex
 
 FIRST = 0xF0000
+LIMIT_S = 1.0
+"""How long one pattern may look at one text."""
+
 MOST = 0xFFFE
 """How many spans one text can have: the characters of a private plane, one for each."""
 
@@ -46,6 +49,9 @@ def shielded(text: str) -> tuple[str, list[str]] | None:
     """A text with one character in the place of every span, and those spans.
 
     None where that cannot be done: it has such characters itself, or too many spans.
+
+    Raises:
+        TimeoutError: it takes too long to find them.
     """
     if _SHIELDS.search(text) is not None:
         return None
@@ -55,7 +61,7 @@ def shielded(text: str) -> tuple[str, list[str]] | None:
         spans.append(match[0])
         return chr(FIRST + (len(spans) - 1) % MOST)
 
-    out = _SPAN.sub(shield, text)
+    out = _SPAN.sub(shield, text, timeout=LIMIT_S)
     return (out, spans) if len(spans) <= MOST else None
 
 

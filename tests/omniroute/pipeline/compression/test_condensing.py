@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.pipeline.compression import shielding
 from omniroute.pipeline.compression.condensing import condensed
 from omniroute.pipeline.compression.rules import (
     INTENSITIES,
@@ -225,3 +226,9 @@ def test_strengths_grow() -> None:
     sizes = [len(rules_for(intensity)) for intensity in INTENSITIES]
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == len(RULES)
+
+
+def test_what_takes_too_long_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shielding, "LIMIT_S", 0.000_001)
+    text = "please " + "a " * 25_000
+    assert condensed(text) == text
