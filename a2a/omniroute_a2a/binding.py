@@ -8,14 +8,23 @@ from a2a.server.routes import create_rest_routes
 from a2a.types import TaskState
 from a2a.utils.errors import InvalidRequestError
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from omniroute.caller import Caller
 from omniroute.errors import Disabled, Unauthenticated
 from omniroute_a2a.caller import SCOPE_KEY, ContextBuilder
 from omniroute_a2a.envelope import MAX_BODY_BYTES, failure_headers
-from omniroute_a2a.errors import INVALID_PARAMS, SWITCHED_OFF, Fault, error_details, fault_of
+from omniroute_a2a.errors import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    SWITCHED_OFF,
+    Fault,
+    error_details,
+    fault_of,
+)
 from omniroute_a2a.handler import Handler
 from omniroute_a2a.jsonrpc import Authenticate
 
@@ -29,9 +38,13 @@ GRPC_STATUSES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
+
+
+NO_SUCH_ROUTE = "The HTTP+JSON binding has no such method; its paths are those of A2A 1.0."
 
 
 class HttpJsonBinding:
@@ -55,8 +68,10 @@ class HttpJsonBinding:
         self._app = Starlette(
             routes=create_rest_routes(
                 handler, context_builder=ContextBuilder(), shutdown_grace_period=grace_s
-            )
+            ),
+            exception_handlers={404: no_such_route, 405: no_such_route},
         )
+        self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -82,6 +97,15 @@ class HttpJsonBinding:
             raise Unauthenticated("The extended card needs a key.")
         check_status(scope["query_string"])
         return caller
+
+
+async def no_such_route(_request: Request, error: Exception) -> Response:
+    """The answer to a path, or a verb on it, that the binding does not have."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    response = problem(Fault(METHOD_NOT_FOUND, NO_SUCH_ROUTE, status=status))
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 def limited(receive: Receive) -> Receive:
