@@ -15,6 +15,10 @@ _TIDY = (
 """Runs of blanks, blanks before punctuation, repeated punctuation, and empty lines."""
 
 
+MOST_ROUNDS = 20
+"""How often the rules are applied; what is not settled then is no prose and stays as it is."""
+
+
 def condensed(text: str, intensity: Intensity = "full", context: Context = "all") -> str:
     """The text in fewer characters, or the text itself where nothing makes it shorter.
 
@@ -36,8 +40,12 @@ def _condensed(text: str, intensity: Intensity, context: Context) -> str:
         return text
     short, spans = found
     before, short = short + " ", short.strip()
+    rounds = 0
     while len(short) < len(before):
+        if rounds == MOST_ROUNDS:
+            return text
         before, short = short, _once(short, intensity, context)
+        rounds += 1
     # What a rule removes may have stood between a word and what shields it.
     out = unshielded(before, spans)
     return out if out and len(out) < len(text) else text

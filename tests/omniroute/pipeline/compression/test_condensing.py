@@ -232,3 +232,8 @@ def test_what_takes_too_long_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(shielding, "LIMIT_S", 0.000_001)
     text = "please " + "a " * 25_000
     assert condensed(text) == text
+
+
+def test_what_does_not_settle_is_left_alone() -> None:
+    text = "a " * 5_000
+    assert condensed(text) == text
