@@ -5,7 +5,8 @@ from pathlib import Path
 from tests.support.processes import Process, free_port
 
 KEY = "sk-conformance"
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.0
+"""The kit's streaming timeout: two of them are how long a subscriber has to come."""
 
 
 def door(place: Path, **environ: str) -> tuple[Process, str]:
