@@ -35,8 +35,7 @@ DEFAULT_TTL_MINUTES = 5
 SWEEP_EVERY_S = 60
 ORPHANS_KEPT_MS = 60_000
 """How long a push configuration may wait for the task whose message brought it."""
-GRACE_AFTER_SKILLS_S = 5.0
-"""How long after the slowest skill's time limit a stream may still be sending at shutdown."""
+GRACE_S = 35.0
 
 PREFLIGHT_HEADERS = {
     "Allow": "POST, OPTIONS",
@@ -49,18 +48,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class A2ADoor:
-    """What the composition root mounts and runs.
-
-    `grace_s` is how long streams may need to finish at shutdown: the server's own limit should
-    not be shorter.
-    """
+    """What the composition root mounts and runs."""
 
     routes: list[BaseRoute]
     handler: Handler
     tasks: DurableTasks
     push: PushConfigs
     deliveries: Deliveries
-    grace_s: float
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
@@ -102,6 +96,7 @@ def build(
     executor: AgentExecutor | None = None,
     binding_path: str = BINDING_PATH,
     heartbeat_s: float = HEARTBEAT_S,
+    grace_s: float = GRACE_S,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> A2ADoor:
     """Put the door together.
@@ -126,6 +121,8 @@ def build(
         executor: takes the place of the skills, in conformance runs.
         binding_path: where the HTTP+JSON binding is mounted; empty for the root, where it takes
             whatever no other route does.
+        grace_s: how long streams may need to finish when the server stops, whose own limit should
+            not be shorter.
         sleep: seconds, between attempts to tell of changes.
     """
     skill_executor = SkillExecutor(skills, engine, clock)
@@ -148,7 +145,6 @@ def build(
         card=agent_card(tuple(skills.values()), version, "http://localhost", key_required=False),
         extended_card=cards.extended,
     )
-    grace_s = GRACE_AFTER_SKILLS_S + max((s.time_limit_s for s in skills.values()), default=0)
     json_rpc = JsonRpcDoor(
         handler=handler,
         authenticate=authenticate,
@@ -169,7 +165,7 @@ def build(
         *helpers.routes(),
         Mount(binding_path, app=binding),
     ]
-    return A2ADoor(routes, handler, durable, configs, deliveries, grace_s)
+    return A2ADoor(routes, handler, durable, configs, deliveries)
 
 
 def card_routes(cards: Cards) -> list[Route]:

@@ -1,41 +1,43 @@
-"""The one ASGI application: every door over one engine, their lifespans entered, an edge around."""
+"""The one ASGI application: every door over one engine, their lifespans entered, an edge around.
 
+The doors of the two agent protocols are loaded when they are first asked: see `on_demand`.
+"""
+
+import importlib
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
-from a2a.server.agent_execution import AgentExecutor
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from omniroute.caller import Caller, run_named
 from omniroute.engine import Engine
 from omniroute.errors import Forbidden, OmniRouteError
 from omniroute.http.access import Access
 from omniroute.http.app import Http
 from omniroute.http.browser_sessions import BrowserSessions
 from omniroute.http.edge import Cors, Edge
-from omniroute.http.peers import headers_of
 from omniroute.operations.access.ip_filter import refuses
-from omniroute.pipeline.callers.admission import RUN_HEADER, bearer
-from omniroute_a2a import door as a2a
-from omniroute_a2a.cards import BINDING_PATH, Cards, current_card
-from omniroute_a2a.push_records import SqlPushRecords
-from omniroute_a2a.records import SqlTaskRecords
-from omniroute_a2a.signing import CardSigner
-from omniroute_agents import SKILLS
-from omniroute_agents.configured import ConfiguredSkills
+from omniroute_app.limits import A2A_GRACE_S
+from omniroute_app.on_demand import OnDemand
 from omniroute_app.settings import Settings, listed
-from omniroute_mcp import door as mcp
-from omniroute_mcp.authentication import Guards
-from omniroute_mcp.callers import Policy
-from omniroute_mcp.http_side import security_settings
-from omniroute_mcp.resource_metadata import ResourceMetadata
+
+if TYPE_CHECKING:
+    from omniroute_a2a.door import A2ADoor
+    from omniroute_mcp.door import McpDoor
 
 MIB = 1024 * 1024
+
+MCP_PATHS = ("/api/mcp", "/.well-known/oauth-protected-resource")
+A2A_PATHS = (
+    "/a2a",
+    "/api/a2a",
+    "/.well-known/agent.json",
+    "/.well-known/agent-card.json",
+    "/.well-known/jwks.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,15 @@ class Gateway:
     """The application and what a graceful stop needs of it."""
 
     app: Edge
-    mcp_door: mcp.McpDoor
+    mcp: "OnDemand[McpDoor]"
+    a2a: "OnDemand[A2ADoor]"
     grace_s: float
 
     def drain(self) -> None:
         """Take no new requests; let running ones finish; close what would never end."""
         self.app.draining = True
-        self.mcp_door.drain()
+        if self.mcp.door is not None:
+            self.mcp.door.drain()
 
 
 def build_gateway(engine: Engine, settings: Settings) -> Gateway:
@@ -74,23 +78,39 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
         stagger_s=stagger_s,
         keeps_logins=not settings.disable_token_keeper,
     )
-    a2a_door = a2a_door_of(engine, access, settings)
-    mcp_door = _mcp_door(engine, access, settings)
+    answering = cast("ASGIApp", http)
+    mcp = OnDemand(
+        "mcp",
+        MCP_PATHS,
+        lambda: importlib.import_module("omniroute_app.mcp_side"),
+        lambda: _mcp_door(engine, access, settings),
+        answering,
+    )
+    a2a = OnDemand(
+        "a2a",
+        A2A_PATHS,
+        lambda: importlib.import_module("omniroute_app.a2a_side"),
+        lambda: _a2a_door(engine, access, settings),
+        answering,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(a2a_door.lifespan())
-            await stack.enter_async_context(mcp_door.lifespan())
+            await stack.enter_async_context(a2a.lifespan())
+            await stack.enter_async_context(mcp.lifespan())
             await stack.enter_async_context(http.lifespan())
+            async with engine.database.reading() as work:
+                if await work.tasks.unfinished() or await work.push.next_due_ms() is not None:
+                    a2a.want()  # an earlier run has left something to be done
             yield
 
     def max_body_bytes() -> int:
         return engine.snapshot.settings["maxBodySizeMb"] * MIB or settings.max_body_bytes
 
-    root = Starlette(routes=[*mcp_door.routes, *a2a_door.routes], lifespan=lifespan)
+    root = Starlette(routes=[mcp, a2a], lifespan=lifespan)
     # Not a mount: its pattern would miss paths with a line break in them.
-    root.router.default = cast("ASGIApp", http)
+    root.router.default = answering
     edge = Edge(
         root,
         new_id=lambda: str(uuid.uuid4()),
@@ -98,8 +118,19 @@ def build_gateway(engine: Engine, settings: Settings) -> Gateway:
         cors=cors,
         refusal=refusal,
     )
-    grace_s = max(settings.shutdown_timeout_ms / 1000, a2a_door.grace_s)
-    return Gateway(edge, mcp_door, grace_s)
+    return Gateway(edge, mcp, a2a, max(settings.shutdown_timeout_ms / 1000, A2A_GRACE_S))
+
+
+def _mcp_door(engine: Engine, access: Access, settings: Settings) -> "McpDoor":
+    from omniroute_app.mcp_side import mcp_door_of
+
+    return mcp_door_of(engine, access, settings)
+
+
+def _a2a_door(engine: Engine, access: Access, settings: Settings) -> "A2ADoor":
+    from omniroute_app.a2a_side import a2a_door_of
+
+    return a2a_door_of(engine, access, settings)
 
 
 def cors_of(engine: Engine, settings: Settings) -> Cors:
@@ -121,102 +152,4 @@ def access_of(engine: Engine, settings: Settings, cors: Cors) -> Access:
         listed(settings.trusted_local_cidrs),
         cors.allows,
         listed(settings.trusted_proxies),
-    )
-
-
-def a2a_door_of(
-    engine: Engine,
-    access: Access,
-    settings: Settings,
-    *,
-    executor: AgentExecutor | None = None,
-    binding_path: str = BINDING_PATH,
-) -> a2a.A2ADoor:
-    """The A2A door over the engine.
-
-    Args:
-        executor: takes the place of the skills.
-        binding_path: where the HTTP+JSON binding is mounted.
-    """
-
-    async def authenticate(scope: Any) -> Caller:
-        headers = headers_of(scope)
-        key, address = bearer(headers), access.address_of(scope)
-        admit = engine.admission.keyed_caller if key_required(engine) else engine.admission.caller
-        caller = admit(engine.snapshot, "a2a", key, address)
-        # No trace context here: every message has one, and the conversation is the run.
-        run = run_named(headers.get(RUN_HEADER))
-        return caller if run is None else msgspec.structs.replace(caller, run_id=run)
-
-    async def operator(scope: Any) -> Caller:
-        return access.operator(scope, engine.snapshot)
-
-    return a2a.build(
-        authenticate=authenticate,
-        authorize_operator=operator,
-        enabled=lambda: bool(engine.snapshot.settings["a2aEnabled"]),
-        key_required=lambda: key_required(engine),
-        base_url=base_url_of(engine, settings),
-        version=engine.version,
-        skills=ConfiguredSkills(SKILLS, engine),
-        engine=engine,
-        tasks=SqlTaskRecords(engine.database),
-        push=SqlPushRecords(engine.database),
-        webhooks=engine.webhooks,
-        signing_key=engine.installation.card_key,
-        allow_private_webhooks=lambda: bool(engine.snapshot.settings["a2aAllowPrivateWebhooks"]),
-        task_ttl_minutes=lambda: float(engine.snapshot.settings["a2aTaskTtlMinutes"]),
-        clock=engine.now_ms,
-        executor=executor,
-        binding_path=binding_path,
-    )
-
-
-def _mcp_door(engine: Engine, access: Access, settings: Settings) -> mcp.McpDoor:
-    async def operator(scope: Any) -> Caller:
-        return access.operator(scope, engine.snapshot)
-
-    return mcp.build(
-        engine,
-        policy=mcp_policy(settings),
-        data_dir=settings.data_dir,
-        guards=Guards(
-            access.is_local,
-            access.address_of,
-            security_settings(listed(settings.allowed_hosts), listed(settings.allowed_origins)),
-            ResourceMetadata(settings.mcp_issuer_url, base_url_of(engine, settings)),
-        ),
-        authorize_operator=operator,
-        agent_card=agent_card_of(engine, settings),
-    )
-
-
-def base_url_of(engine: Engine, settings: Settings) -> Callable[[], str]:
-    """Where clients reach the gateway, as it stands now."""
-    return lambda: engine.snapshot.settings["baseUrl"].rstrip("/") or settings.public_url
-
-
-def key_required(engine: Engine) -> bool:
-    """Whether anonymous callers are turned away."""
-    return engine.admission.require_key or engine.admission.env_key is not None
-
-
-def agent_card_of(engine: Engine, settings: Settings) -> Callable[[], Mapping[str, Any]]:
-    """The agent card, as it stands now."""
-    cards = Cards(
-        ConfiguredSkills(SKILLS, engine),
-        engine.version,
-        base_url_of(engine, settings),
-        lambda: key_required(engine),
-        CardSigner(engine.installation.card_key),
-    )
-    return lambda: current_card(cards.card())
-
-
-def mcp_policy(settings: Settings) -> Policy:
-    """How MCP calls are checked."""
-    return Policy(
-        enforce=settings.mcp_enforce_scopes,
-        scopes=frozenset(listed(settings.mcp_scopes)),
-        stdio_key_id=settings.mcp_key_id,
     )

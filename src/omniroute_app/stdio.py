@@ -20,7 +20,7 @@ from mcp.shared.message import SessionMessage
 from omniroute import __version__
 from omniroute.clock import now_ms
 from omniroute.errors import Forbidden
-from omniroute_app.asgi import agent_card_of, mcp_policy
+from omniroute_app.mcp_side import agent_card_of, mcp_policy
 from omniroute_app.running import running_gateway
 from omniroute_app.settings import Settings
 from omniroute_app.wiring import open_engine

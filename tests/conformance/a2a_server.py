@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from tests.conformance.a2a_executor import Scripted
 
 from omniroute.caller import SYSTEM
-from omniroute_app.asgi import a2a_door_of, access_of, cors_of
+from omniroute_app.a2a_side import a2a_door_of
+from omniroute_app.asgi import access_of, cors_of
 from omniroute_app.settings import load_settings
 from omniroute_app.wiring import open_engine
 

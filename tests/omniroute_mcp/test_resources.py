@@ -150,7 +150,9 @@ async def test_a_key_reads_what_its_scopes_allow(tmp_path: Path) -> None:
 async def test_the_card_is_the_one_of_the_other_door(tmp_path: Path) -> None:
     async with application(tmp_path) as (_, client, composed):
         card = (await client.get("/.well-known/agent-card.json")).json()
-        shown = composed.mcp_door.behind.handlers.resources.found("omniroute://agent-card")
+        await client.get("/api/mcp/status")  # opens the door
+        assert composed.mcp.door is not None
+        shown = composed.mcp.door.behind.handlers.resources.found("omniroute://agent-card")
         assert shown is not None
         told: Any = await shown[0].read(None, None, {})  # type: ignore[arg-type]
     for one in (card, told):  # signing the same twice gives two signatures

@@ -1,35 +1,24 @@
 """The management routes: shapes, errors, and every route in the OpenAPI document."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
+from tests.omniroute.http.conftest import ELSEWHERE, OpenSite
 
 from omniroute.http.management.model_names_routes import MODEL_NAMES
 from omniroute.http.management.node_routes import NODES
 from omniroute.http.models.chat_routes import ROUTES
-from omniroute_app.asgi import build_gateway
-from omniroute_app.settings import load_settings
-from omniroute_app.wiring import open_engine
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client on this machine."""
-    settings = load_settings({}, data_dir=tmp_path, discover=False)
-    async with open_engine(settings, {}) as engine:
-        gateway = build_gateway(engine, settings)
-        transport = httpx.ASGITransport(gateway.app, client=("127.0.0.1", 50_000))
-        async with (
-            cast("Starlette", gateway.app.app).router.lifespan_context(None),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost:20128") as made,
-        ):
-            yield made
+async def client(site: OpenSite) -> AsyncIterator[httpx.AsyncClient]:
+    """This machine's user, whom the gateway takes for its operator."""
+    async with site() as opened, opened.as_peer() as here:
+        yield here
 
 
 async def created(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -235,20 +224,16 @@ async def test_the_document_lists_every_route(client: httpx.AsyncClient) -> None
     assert all(path in page for _, path in documented)
 
 
-async def test_strangers_learn_nothing_about_management(tmp_path: Path) -> None:
-    settings = load_settings({}, data_dir=tmp_path, discover=False)
-    async with open_engine(settings, {}) as engine:
-        gateway = build_gateway(engine, settings)
-        transport = httpx.ASGITransport(gateway.app, client=("192.0.2.7", 50_000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as other:
-            answers = [
-                await other.get("/api/keys"),
-                await other.get("/api/nothing"),
-                await other.post("/api/combos", json={}),
-                await other.get("/api/a2a/status"),
-                await other.get("/api/mcp/tools"),
-            ]
-            health = await other.get("/api/monitoring/health")
+async def test_strangers_learn_nothing_about_management(site: OpenSite) -> None:
+    async with site() as opened, opened.as_peer(ELSEWHERE) as other:
+        answers = [
+            await other.get("/api/keys"),
+            await other.get("/api/nothing"),
+            await other.post("/api/combos", json={}),
+            await other.get("/api/a2a/status"),
+            await other.get("/api/mcp/tools"),
+        ]
+        health = await other.get("/api/monitoring/health")
     assert [response.status_code for response in answers] == [401] * 5
     assert answers[0].json()["error"]["code"] == "AUTH_001"
     assert health.status_code == 200
