@@ -37,6 +37,7 @@ KEY_EXTENSION = "urn:omniroute:a2a:key"
 RPC_PATH = "/a2a"
 BINDING_PATH = "/a2a/v1"
 """Where the HTTP+JSON binding is, unless somebody mounts it elsewhere."""
+DOCUMENTATION_PATH = "/docs"
 
 V03_MEMBERS = {
     "protocolVersion": "0.3",
@@ -63,6 +64,7 @@ def agent_card(
         description=DESCRIPTION,
         version=version,
         provider=AgentProvider(organization=NAME, url=base_url),
+        documentation_url=f"{base_url}{DOCUMENTATION_PATH}",
         capabilities=AgentCapabilities(
             streaming=True, push_notifications=True, extended_agent_card=True
         ),

@@ -16,6 +16,8 @@ from omniroute_mcp.listeners import LISTENER, Listener
 RETRY_MS = 1_000
 IDLE_S = 1_800
 """How long a session without a request lives."""
+MOST_SESSIONS = 10_000
+"""How many sessions may be open at once; whoever wants one more is answered 503."""
 STATELESS_ONLINE_MS = 60_000
 """How long after a request without a session the path counts as in use. 03 §6.1."""
 
@@ -66,6 +68,7 @@ class Sessions:
                 event_store=EventRing(),
                 retry_interval=RETRY_MS,
                 session_idle_timeout=IDLE_S,
+                max_sessions=MOST_SESSIONS,
                 security_settings=self._security,
             )
             self._reset = anyio.Event()

@@ -59,6 +59,10 @@ async def test_the_current_card(world: Any) -> None:
         "inputModes": ["text/plain", "application/json"],
         "outputModes": ["text/plain", "application/json"],
     }
+    assert found["provider"] == {"organization": "OmniRoute", "url": "http://gateway.test"}
+    assert found["documentationUrl"] == "http://gateway.test/docs"
+    modes = ["text/plain", "application/json"]
+    assert found["defaultInputModes"] == found["defaultOutputModes"] == modes
     assert {"securitySchemes", "securityRequirements", "security"}.isdisjoint(found)
     assert (found["version"], found["protocolVersion"], found["preferredTransport"]) == (
         "3.8.1",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from a2a.types import TaskState
 
 from omniroute_a2a.dialect import (
     V03_ONLY_METHODS,
@@ -13,6 +14,7 @@ from omniroute_a2a.dialect import (
 )
 from omniroute_a2a.errors import Fault
 from omniroute_a2a.jsonrpc import METHODS
+from omniroute_a2a.states import STORED
 
 SEED, V03, V10 = Dialect.SEED, Dialect.V03, Dialect.V10
 
@@ -78,3 +80,21 @@ def test_check_version(header: str | None, dialect: Dialect, code: int | None) -
     with pytest.raises(Fault) as refused:
         check_version(header, dialect)
     assert refused.value.code == code
+
+
+WORDS = {
+    "SUBMITTED": "submitted",
+    "WORKING": "working",
+    "INPUT_REQUIRED": "working",
+    "AUTH_REQUIRED": "working",
+    "COMPLETED": "completed",
+    "FAILED": "failed",
+    "REJECTED": "failed",
+    "CANCELED": "cancelled",
+}
+
+
+def test_every_state_has_a_word_in_seed() -> None:
+    assert {TaskState.Name(state): word for state, word in STORED.items()} == {
+        f"TASK_STATE_{name}": word for name, word in WORDS.items()
+    }

@@ -1,8 +1,10 @@
 """The dashboard's helpers, and the gate before the HTTP+JSON binding."""
 
+import json
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +116,38 @@ async def test_binding(
     if reason:
         error = response.json()["error"]
         assert (error["code"], error["details"][0]["reason"]) == (status, reason)
+
+
+@pytest.mark.parametrize("media_type", ["application/a2a+json", "application/json"])
+async def test_the_binding_takes_both_media_types(world: Any, media_type: str) -> None:
+    sent = await world.http.post(
+        "/a2a/v1/message:send", content=json.dumps(SEND), headers={"content-type": media_type}
+    )
+    assert (sent.status_code, sent.headers["content-type"]) == (200, "application/a2a+json")
+    read = await world.http.get(f"/a2a/v1/acme/tasks/{sent.json()['task']['id']}")
+    assert read.json()["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+async def test_the_binding_subscribes_by_either_verb(world: Any, verb: str) -> None:
+    wait = {"message": {**SEND["message"], "parts": [{"text": "wait"}]}}
+    with anyio.fail_after(10):
+        sent = await world.http.post(
+            "/a2a/v1/message:send", json={**wait, "configuration": {"returnImmediately": True}}
+        )
+        task_id = sent.json()["task"]["id"]
+        await world.until_asked()
+        async with anyio.create_task_group() as group:
+
+            async def subscribe() -> None:
+                heard = await world.http.request(verb, f"/a2a/v1/tasks/{task_id}:subscribe")
+                assert heard.headers["content-type"].startswith("text/event-stream")
+                assert "TASK_STATE_COMPLETED" in heard.text
+
+            group.start_soon(subscribe)
+            while not world.door.handler.active_streams:
+                await anyio.lowlevel.checkpoint()
+            world.gate.set()
 
 
 async def test_the_binding_has_the_same_limit_for_bodies(world: Any) -> None:

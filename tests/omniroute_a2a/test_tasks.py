@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import anyio
 import anyio.lowlevel
@@ -11,6 +12,7 @@ from tests.conformance.a2a_executor import Scripted
 
 from omniroute.storage.database import Database
 from omniroute.storage.secret_box import SecretBox
+from omniroute_a2a.door import sweep_forever
 from omniroute_a2a.records import SqlTaskRecords
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +100,43 @@ async def test_sweeping_fails_overdue_tasks_and_forgets_old_ones(durable: Any) -
         await durable.door.tasks.sweep()
         assert await durable.records.get(finished) is None
         assert (await durable.records.get(running)).state == "failed"
+
+
+async def test_the_setting_says_how_long_tasks_live(durable: Any) -> None:
+    minutes = [1.0]
+    durable.use(durable.build(task_ttl_minutes=lambda: minutes[0]))
+    with anyio.fail_after(10):
+        async with durable.door.lifespan():
+            short = await start(durable)
+            minutes[0] = 10
+            long = (await send(durable, "a b"))["id"]
+            lives = [await durable.records.get(task_id) for task_id in (short, long)]
+    assert [row.expires_at_ms - row.created_at_ms for row in lives] == [MINUTE_MS, 10 * MINUTE_MS]
+    assert {UUID(row.id).version for row in lives} == {4}
+
+
+async def test_overdue_tasks_are_looked_for_every_minute(
+    durable: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) > 2:
+            await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        task_id = await start(durable)
+        durable.now_ms += 5 * MINUTE_MS
+        async with anyio.create_task_group() as group:
+            monkeypatch.setattr(anyio, "sleep", sleep)
+            group.start_soon(sweep_forever, durable.door.tasks, durable.door.push)
+            while len(pauses) < 3:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        monkeypatch.undo()
+    assert pauses == [60] * 3
+    assert (await durable.records.get(task_id)).state == "failed"
 
 
 async def test_a_state_once_terminal_stays(durable: Any) -> None:

@@ -46,6 +46,19 @@ def test_every_skill_is_described_once() -> None:
     assert poor == []
 
 
+LIMITS_S = {
+    "smart-routing": 30,
+    "quota-management": 10,
+    "provider-discovery": 10,
+    "cost-analysis": 15,
+    "health-report": 10,
+}
+
+
+def test_every_skill_has_its_time_limit() -> None:
+    assert {name: skill.time_limit_s for name, skill in SKILLS.items()} == LIMITS_S
+
+
 async def test_smart_routing_answers_in_pieces_and_says_why(engine: Engine) -> None:
     reply, emitted = await ask(engine, SKILLS["smart-routing"], request(model="demo/echo"))
     assert (reply.text, emitted) == ("one two three", ["one ", "two ", "three"])

@@ -1,6 +1,6 @@
 """Changes: what subscribers of both eras are told, once, and only of what they may read."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,17 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp_types import ResourceUpdatedNotification
 from tests.omniroute_mcp.test_clients import stdio
+from tests.omniroute_mcp.tools.example import OPERATOR
 from tests.omniroute_mcp.wire import set_setting
 from tests.support.processes import Gateway
 
 from omniroute.caller import SYSTEM
+from omniroute.catalog.overrides import StatedPrice
 from omniroute.engine import Engine
 from omniroute.operations.combos.combos import ComboInput, create_combo
+from omniroute.operations.money.budgets import ScopeBudgetInput, set_budget
+from omniroute.operations.money.pricing import state_prices
+from omniroute.routing.resilience.health import Breaker, Cooldown
 from omniroute_app.settings import load_settings
 from omniroute_app.wiring import open_engine
 from omniroute_mcp.callers import Callers, Policy
@@ -124,6 +129,48 @@ async def test_a_look_tells_each_change_once(tmp_path: Path) -> None:
         ResourceUpdated(f"{COMBOS}/one"),
         ToolsListChanged(),
     ]
+
+
+async def breaker_opens(engine: Engine) -> None:
+    tripped = Breaker(failures=9, last_failure_ms=engine.now_ms(), tripped=True)
+    engine.health._breakers = {"openai": tripped}
+
+
+async def account_rests(engine: Engine) -> None:
+    until_ms = engine.now_ms() + 60_000
+    rest = Cooldown(until_ms=until_ms, level=1, reason="rate_limited", message="", status=429)
+    engine.health._cooldowns = {"a": rest}
+
+
+async def price_is_stated(engine: Engine) -> None:
+    await state_prices(engine, OPERATOR, {"demo": {"echo": StatedPrice(input=1.0)}})
+
+
+async def budget_is_set(engine: Engine) -> None:
+    limit = ScopeBudgetInput(scope="key", scope_id="k", daily_limit_usd=1)
+    await set_budget(engine, OPERATOR, limit)
+
+
+CAUSES: dict[str, tuple[Callable[[Engine], Awaitable[None]], set[str]]] = {
+    "a breaker": (breaker_opens, {"health", "providers"}),
+    "a cooldown": (account_rests, {"health", "providers"}),
+    "a price": (price_is_stated, {"models"}),
+    "a budget": (budget_is_set, {"budget"}),
+}
+
+
+@pytest.mark.parametrize(("cause", "names"), CAUSES.values(), ids=CAUSES)
+async def test_what_changes_which_resource(
+    tmp_path: Path, cause: Callable[[Engine], Awaitable[None]], names: set[str]
+) -> None:
+    async with engine_of(tmp_path) as engine:
+        bus, seen = Bus(), list[Any]()
+        changes = Changes(engine, bus, Listeners(), tuple)
+        bus.subscribe(seen.append)
+        await changes.publish()
+        await cause(engine)
+        await changes.publish()
+    assert {event.uri for event in seen} == {f"omniroute://{name}" for name in names}
 
 
 async def test_changes_are_told_once_a_second_at_most(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from mcp.client.sse import sse_client
 from mcp_types import ResourceTemplateReference
 from tests.support.processes import Gateway
 
+from omniroute_mcp.heartbeat import heartbeat_path, is_alive, read_heartbeat
 from omniroute_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +137,22 @@ async def test_stdio_has_an_engine_of_its_own_where_the_gateway_leaves_it_stdio(
             routed = await client.call_tool("omniroute_route_request", HELLO)
         assert beside.stop() == 0
     assert not routed.is_error
+
+
+async def test_a_stdio_process_shows_its_pulse(tmp_path: Path) -> None:
+    path = heartbeat_path(tmp_path)
+    with anyio.fail_after(LIMIT_S):
+        async with Client(stdio(tmp_path)) as client:
+            await client.list_tools()
+            during = read_heartbeat(path)
+            assert during is not None
+            assert is_alive(during.pid)
+        while is_alive(during.pid):
+            await anyio.lowlevel.checkpoint()
+    left = read_heartbeat(path)
+    assert left is not None
+    assert (left.pid, left.tool_count) == (during.pid, len(TOOLS))
+    assert left.last_heartbeat_at > left.started_at
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])

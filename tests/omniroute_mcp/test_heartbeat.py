@@ -61,6 +61,26 @@ async def test_it_is_written_at_the_start_and_left_on_exit(tmp_path: Path) -> No
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.anyio
+async def test_it_beats_every_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = heartbeat_path(tmp_path)
+    pauses: list[tuple[float, bool]] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append((seconds, path.exists()))
+        path.unlink()
+        await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(10):
+        async with beating(path, beat()):
+            monkeypatch.setattr(anyio, "sleep", sleep)
+            while len(pauses) < 3:
+                await anyio.lowlevel.checkpoint()
+            monkeypatch.undo()
+    assert pauses[:3] == [(5.0, True)] * 3
+    assert path.exists()
+
+
 def dead_pid() -> int:
     """The id of a process that has ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])

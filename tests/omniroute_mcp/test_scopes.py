@@ -170,6 +170,18 @@ async def test_without_enforcement_scopes_do_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_the_environment_grants_to_who_brings_none(tmp_path: Path) -> None:
+    environ = {"OMNIROUTE_MCP_ENFORCE_SCOPES": "true", "OMNIROUTE_MCP_SCOPES": "read:health, x"}
+    async with application(tmp_path, **environ) as (_, client, _):
+        allowed = await call(client, "omniroute_get_health")
+        refused = await call(client, "omniroute_cache_stats")
+    assert not allowed.get("isError", False)
+    assert refused["content"][0]["text"] == (
+        "Error: omniroute_cache_stats needs scopes read:cache (caller anonymous, from env)"
+    )
+
+
+@pytest.mark.anyio
 async def test_over_stdio_meta_is_believed(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, _, _):
         policy = Policy(enforce=True, stdio_key_id="laptop")

@@ -22,7 +22,8 @@ from tests.omniroute_mcp.wire import (
 )
 from tests.support.processes import Gateway
 
-from omniroute_mcp.sessions import IDLE_S, Sessions
+from omniroute_mcp import sessions as limits
+from omniroute_mcp.sessions import IDLE_S, MOST_SESSIONS, Sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -272,3 +273,17 @@ async def test_a_session_nobody_uses_is_no_longer_open() -> None:
             await client.delete(STREAM, headers={"mcp-session-id": second})
             assert not sessions.in_use()
             group.cancel_scope.cancel()
+
+
+async def test_there_are_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (IDLE_S, MOST_SESSIONS) == (30 * 60, 10_000)
+    monkeypatch.setattr(limits, "MOST_SESSIONS", 1)
+    with anyio.fail_after(LIMIT_S):
+        async with bare_sessions([0]) as (sessions, client), anyio.create_task_group() as group:
+            group.start_soon(sessions.serve)
+            first = await opened(client)
+            refused = await client.post(STREAM, json=INITIALIZE, headers=ACCEPT)
+            await client.delete(STREAM, headers={"mcp-session-id": first})
+            assert await opened(client) != first
+            group.cancel_scope.cancel()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, -32603)

@@ -1,10 +1,12 @@
 """Every tool of the table, called once so that it works and once so that it fails."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema_rs import validator_for
 from mcp import Client
@@ -71,6 +73,21 @@ def test_annotations_say_what_a_tool_does(name: str) -> None:
     assert (said.idempotent_hint, said.open_world_hint) == ("I" in letters, "O" in letters)
 
 
+LIMITS_S = {
+    "omniroute_web_search": 60.0,
+    # What waits for a model or a skill may take as long as over HTTP.
+    "omniroute_route_request": 600.0,
+    "omniroute_skills_execute": 600.0,
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_call_has_its_time_limit(name: str) -> None:
+    row = TOOLS[name]
+    is_quick = row.phase == 1 or name.startswith(("omniroute_memory_", "omniroute_skills_"))
+    assert row.time_limit_s == LIMITS_S.get(name, 10.0 if is_quick else 30.0)
+
+
 @asynccontextmanager
 async def connected(data_dir: Path, policy: Policy) -> AsyncGenerator[tuple[Engine, Client]]:
     """An engine with the world of the examples, and a client of its tools."""
@@ -103,6 +120,9 @@ async def test_a_tool_that_works_gives_what_it_declares(tmp_path: Path, name: st
     validator_for(tool.input_schema).validate(arguments)
     validator_for(tool.output_schema).validate(result.structured_content)
     output: dict[str, Any] = result.structured_content
+    text = told(result)
+    assert json.loads(text) == output
+    assert text == msgspec.json.format(text, indent=2)
     assert {field: output[field] for field in example.gives} == example.gives
 
 

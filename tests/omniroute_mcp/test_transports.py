@@ -59,11 +59,20 @@ async def test_the_transport_setting_gates_the_other_path(
                 assert "mcpTransport" in text
 
 
-async def test_switching_away_closes_the_sessions(tmp_path: Path) -> None:
+AWAY: dict[str, tuple[str, Any, Any]] = {
+    "to another transport": ("mcpTransport", "sse", "all"),
+    "off": ("mcpEnabled", False, True),
+}
+
+
+@pytest.mark.parametrize(("setting", "away", "back"), AWAY.values(), ids=AWAY)
+async def test_switching_away_closes_the_sessions(
+    tmp_path: Path, setting: str, away: Any, back: Any
+) -> None:
     async with application(tmp_path) as (engine, client, _):
         session = await opened(client)
-        await set_setting(engine, "mcpTransport", "sse")
-        await set_setting(engine, "mcpTransport", "all")
+        await set_setting(engine, setting, away)
+        await set_setting(engine, setting, back)
         with anyio.fail_after(5):
             listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
             headers = {**ACCEPT, "mcp-session-id": session}
@@ -145,6 +154,7 @@ HANDSHAKE: dict[str, tuple[Request, int]] = {
     ),
     "stateless": (lambda c: c.post(STREAM, json=MODERN_LIST, headers=MODERN), 200),
     "stateless GET": (lambda c: c.get(STREAM, headers=MODERN), 405),
+    "stateless DELETE": (lambda c: c.delete(STREAM, headers=MODERN), 405),
     "stateless with headers that disagree": (
         lambda c: c.post(STREAM, json=MODERN_LIST, headers={**MODERN, "mcp-method": "ping"}),
         400,
@@ -176,26 +186,34 @@ FUTURE = {
         }
     },
 }
-ERRORS: dict[str, tuple[Request, int]] = {
-    "malformed JSON": (HANDSHAKE["malformed JSON"][0], -32700),
-    "an unknown session": (HANDSHAKE["an unknown session"][0], -32600),
-    "headers that disagree": (HANDSHAKE["stateless with headers that disagree"][0], -32020),
+ERRORS: dict[str, tuple[Request, int, int | None]] = {
+    "no session": (
+        HANDSHAKE["anything but initialize without a session"][0],
+        -32600,
+        None,
+    ),
+    "malformed JSON": (HANDSHAKE["malformed JSON"][0], -32700, None),
+    "an unknown session": (HANDSHAKE["an unknown session"][0], -32600, None),
+    "headers that disagree": (HANDSHAKE["stateless with headers that disagree"][0], -32020, 1),
     "a version from the future": (
         lambda c: c.post(
             STREAM, json=FUTURE, headers={**MODERN, "mcp-protocol-version": "2099-01-01"}
         ),
         -32022,
+        2,
     ),
 }
 
 
-@pytest.mark.parametrize(("request_", "code"), ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize(("request_", "code", "echoed"), ERRORS.values(), ids=ERRORS)
 async def test_errors_are_numbered_as_the_protocol_does(
-    tmp_path: Path, request_: Request, code: int
+    tmp_path: Path, request_: Request, code: int, echoed: int | None
 ) -> None:
     async with application(tmp_path) as (_, client, _):
-        response = await request_(client)
-        assert response.json()["error"]["code"] == code
+        answer = (await request_(client)).json()
+    assert (answer["error"]["code"], answer["id"]) == (code, echoed)
+    if code == -32022:
+        assert answer["error"]["data"]["supported"] == ["2026-07-28"]
 
 
 async def test_a_session_lives_until_it_is_deleted(tmp_path: Path) -> None:
@@ -213,6 +231,7 @@ async def test_a_session_lives_until_it_is_deleted(tmp_path: Path) -> None:
 async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> None:
     async with application(tmp_path) as (engine, client, _):
         good, poor = await key(engine, "mcp"), await key(engine, "read:health")
+        boss, anything = await key(engine, "manage"), await key(engine, "*")
         stale = await key(engine, "mcp", expires_at="2020-01-01T00:00:00Z")
         answers = {
             "expired": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **stale}),
@@ -222,6 +241,8 @@ async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> N
             ),
             "poor": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **poor}),
             "good": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **good}),
+            "boss": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **boss}),
+            "anything": await client.post(STREAM, json=INITIALIZE, headers={**ACCEPT, **anything}),
         }
         assert {name: r.status_code for name, r in answers.items()} == {
             "expired": 401,
@@ -229,6 +250,8 @@ async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> N
             "unknown": 401,
             "poor": 403,
             "good": 200,
+            "boss": 200,
+            "anything": 200,
         }
         challenges = {name: r.headers.get("www-authenticate", "") for name, r in answers.items()}
         assert challenges["nobody"].startswith("Bearer ")
@@ -240,3 +263,26 @@ async def test_once_keys_exist_one_with_the_scope_is_needed(tmp_path: Path) -> N
 async def test_other_machines_need_a_key(tmp_path: Path) -> None:
     async with application(tmp_path, peer="203.0.113.9") as (_, client, _):
         assert (await client.post(STREAM, json=INITIALIZE, headers=ACCEPT)).status_code == 401
+
+
+WIDENED: dict[str, tuple[dict[str, str], int]] = {
+    "a host of the list": ({"host": "gateway.example"}, 200),
+    "at any port": ({"host": "gateway.example:8443"}, 200),
+    "an origin of the list": ({"origin": "https://app.example"}, 200),
+    "another host": ({"host": "other.example"}, 421),
+    "another origin": ({"origin": "https://other.example"}, 403),
+}
+
+
+@pytest.mark.parametrize(("named", "status"), WIDENED.values(), ids=WIDENED)
+async def test_an_operator_lists_further_hosts_and_origins(
+    tmp_path: Path, named: dict[str, str], status: int
+) -> None:
+    lists = {
+        "OMNIROUTE_MCP_ALLOWED_HOSTS": "gateway.example, third.example",
+        "OMNIROUTE_MCP_ALLOWED_ORIGINS": "https://app.example",
+    }
+    async with application(tmp_path, **lists) as (engine, client, _):
+        headers = {**ACCEPT, **await key(engine, "mcp"), **named}
+        answer = await client.post(STREAM, json=INITIALIZE, headers=headers)
+    assert answer.status_code == status
