@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakSet
 
 import anyio
@@ -49,10 +50,6 @@ class Listener:
         if isinstance(event, ResourceUpdated):
             return event.uri in self.uris
         return isinstance(event, ToolsListChanged) and self.session is not None
-
-    def logs(self, level: types.LoggingLevel) -> bool:
-        """Whether the session takes log messages of a level."""
-        return LEVELS.index(level) >= LEVELS.index(self.level)
 
 
 LISTENER: ContextVar[Listener] = ContextVar("omniroute_mcp_listener")
@@ -115,6 +112,20 @@ class Listeners:
 
 def _nothing() -> None:
     pass
+
+
+async def log_to(
+    listener: Listener,
+    session: ServerSession,
+    level: types.LoggingLevel,
+    data: Any,
+    request_id: types.RequestId | None,
+) -> None:
+    """Tell a client of the handshake era what came of its request, if it takes such messages."""
+    if LEVELS.index(level) < LEVELS.index(listener.level):
+        return
+    told = types.LoggingMessageNotificationParams(level=level, logger="omniroute", data=data)
+    await session.send_notification(types.LoggingMessageNotification(params=told), request_id)
 
 
 async def _send(session: ServerSession, event: ServerEvent) -> None:

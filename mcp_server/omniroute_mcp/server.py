@@ -11,13 +11,14 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import ListenHandler
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from omniroute.engine import Engine
 from omniroute_mcp import listing, prompts
 from omniroute_mcp.callers import Callers, Context
-from omniroute_mcp.calling import ToolCalls
+from omniroute_mcp.calling import Result, ToolCalls
 from omniroute_mcp.completions import completion
-from omniroute_mcp.listeners import LISTENER, Listener, Listeners
+from omniroute_mcp.listeners import LISTENER, Listener, Listeners, log_to
 from omniroute_mcp.paging import page
 from omniroute_mcp.resources import reading
 from omniroute_mcp.resources.reading import Resources
@@ -85,7 +86,7 @@ class Handlers:
             },
             get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
-            on_call_tool=self.calls,
+            on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read,
@@ -121,6 +122,16 @@ class Handlers:
         describe = listing.describing(self.engine)
         found = [listing.listed(row, describe) for row in rows]
         return types.ListToolsResult(tools=found, next_cursor=after)
+
+    async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> Result:
+        result = await self.calls(context, params)
+        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            failed = isinstance(result, types.CallToolResult) and result.is_error
+            data = {"tool": params.name, "failed": bool(failed)}
+            level: types.LoggingLevel = "warning" if failed else "debug"
+            listener = LISTENER.get(self.own)
+            await log_to(listener, context.session, level, data, context.request_id)
+        return result
 
     async def _list_resources(
         self, _context: Context, params: types.PaginatedRequestParams | None

@@ -234,3 +234,31 @@ async def test_a_session_that_is_gone_is_forgotten() -> None:
     known.clear()
     del here
     assert len(listeners) == 0, "nothing else holds a session that ended"
+
+
+LEVELS: dict[str, tuple[str, list[Any]]] = {
+    "warnings by default": ("", [("warning", True)]),
+    "everything": ("debug", [("debug", False), ("warning", True)]),
+    "errors only": ("error", []),
+}
+
+
+@pytest.mark.parametrize(("level", "told"), LEVELS.values(), ids=LEVELS)
+async def test_a_session_hears_as_much_as_it_wants(
+    tmp_path: Path, level: Any, told: list[Any]
+) -> None:
+    heard: list[Any] = []
+
+    async def log(params: Any) -> None:
+        heard.append((params.level, params.data["failed"]))
+
+    async with engine_of(tmp_path) as engine:
+        server = parts(engine, Callers(Policy(), over_stdio=True), dict).server()
+        async with Client(server, mode="legacy", logging_callback=log) as client:
+            if level:
+                with pytest.warns(MCPDeprecationWarning):
+                    await client.set_logging_level(level)
+            await client.call_tool("omniroute_get_health", {})
+            await client.call_tool("omniroute_get_combo_metrics", {"comboId": "nobody"})
+            await client.list_tools()
+    assert heard == told
