@@ -10,6 +10,8 @@ from omniroute.chat import ChatReply, ChatRequest, Collector, Event, TextDelta, 
 from omniroute.clock import iso
 from omniroute.engine import Engine
 from omniroute.errors import BudgetExceeded, UpstreamFailed
+from omniroute.operations.agents.agents import require_tools
+from omniroute.operations.agents.tools import tools_of
 from omniroute.operations.chats import chat
 from omniroute.operations.inputs import convert_input
 from omniroute.pipeline.callers.session_ids import session_id_of
@@ -17,20 +19,28 @@ from omniroute.pipeline.exchange import ChatCall, StreamAnswer
 from omniroute.pipeline.money.reserving import OVER_OWN_BUDGET
 from omniroute.routing.sizes import input_tokens
 from omniroute.skills.skill import Emit, InputRequired, Skill, SkillReply, SkillRequest
+from omniroute.storage.records.configuration import Agent
+from omniroute_agents.conversation import Conversation
 
 
 class Options(Struct, frozen=True):
-    """The metadata this skill reads. `budget` is USD."""
+    """The metadata this skill reads. `budget` is USD; `tools` are tool skills the model may call,
+    `approval` those of them that need somebody's yes first."""
 
     model: str = "auto"
     combo: str | None = None
     budget: float | None = None
     role: chat.Role | None = None
+    tools: tuple[str, ...] = ()
+    approval: tuple[str, ...] = ()
+    resume: str | None = None
 
 
 async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
     """Stream the model's text through `emit`; the metadata tells route, cost and verdict."""
     options = convert_input(Options, _known(request.options))
+    if options.tools:
+        return await _with_tools(engine, request, emit, options)
     asked = ChatRequest(model=options.combo or options.model, messages=request.messages)
     call = ChatCall(
         request_id=engine.new_id(),
@@ -48,6 +58,32 @@ async def run(engine: Engine, request: SkillRequest, emit: Emit) -> SkillReply:
     if reply.failure is not None:
         raise UpstreamFailed(reply.failure.message, status=reply.failure.status)
     return SkillReply(reply.text, _metadata(engine, call, answer, options))
+
+
+async def _with_tools(
+    engine: Engine, request: SkillRequest, emit: Emit, options: Options
+) -> SkillReply:
+    """The same for a model that may call tool skills, which the gateway runs."""
+    agent = Agent(
+        id=SKILL.id,
+        title=SKILL.name,
+        description=SKILL.description,
+        model=options.combo or options.model,
+        tools=options.tools,
+        approval=options.approval,
+    )
+    await require_tools(engine, agent)
+    tools = await tools_of(engine, agent)
+    talk = Conversation(agent, engine, request, emit, options.budget, tools, options.role)
+    await talk.begin(request.messages, options.resume)
+    try:
+        reply = await talk.until_it_answers()
+    except BudgetExceeded as error:
+        raise _question(error) from error
+    call, answer = talk.answers[-1]
+    facts = talk.facts()
+    more = {name: facts[name] for name in ("model_calls", "tool_calls", "cost_usd")}
+    return SkillReply(reply.text, {**_metadata(engine, call, answer, options), **more})
 
 
 def _question(refused: BudgetExceeded) -> InputRequired:

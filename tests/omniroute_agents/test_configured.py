@@ -156,6 +156,29 @@ async def test_a_tool_that_fails_is_told_to_the_model(tmp_path: Path) -> None:
     assert "skillsEnabled" in said
 
 
+async def test_the_routing_skill_takes_tools_by_metadata(tmp_path: Path) -> None:
+    async def ask(client: httpx.AsyncClient, **metadata: Any) -> dict[str, Any]:
+        said = {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hello"}]}
+        params = {"message": said, "metadata": {"model": "demo/tools", **metadata}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+        found: dict[str, Any] = (await client.post("/a2a", json=body)).json()["result"]["task"]
+        return found
+
+    async with gateway(tmp_path) as (_, client):
+        done = await ask(client, tools=["file_write"])
+        asked = await ask(client, tools=["file_write"], approval=["file_write"])
+        unknown = await ask(client, tools=["file_writ"])
+    facts = done["artifacts"][0]["metadata"]
+    assert (facts["tool_calls"], facts["model_calls"], facts["provider"]) == (
+        ["file_write"],
+        2,
+        "demo",
+    )
+    assert asked["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+    assert unknown["status"]["state"] == "TASK_STATE_FAILED"
+    assert "Did you mean 'file_write'" in unknown["status"]["message"]["parts"][0]["text"]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "an id of the gateway's own": ({"id": "smart-routing"}, 409, "the gateway's own"),
     "an id that is taken": ({}, 409, "already"),

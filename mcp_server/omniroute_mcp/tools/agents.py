@@ -13,7 +13,8 @@ from omniroute.operations.agents.agents import tool_name
 from omniroute.operations.progress import Report
 from omniroute.skills.skill import SkillRequest
 from omniroute.storage.records.configuration import Agent
-from omniroute_agents.configured import RESUME, skill_of
+from omniroute_agents.configured import skill_of
+from omniroute_agents.conversation import RESUME
 from omniroute_mcp.tools.row import ToolRow
 
 FIRST_NUMBER = 100

@@ -161,6 +161,15 @@ async def require_sound(engine: Engine, agent: Agent) -> None:
         resolve(agent.model, engine.snapshot)
     except OmniRouteError as error:
         raise ValidationFailed([("model", str(error))]) from error
+    await require_tools(engine, agent)
+
+
+async def require_tools(engine: Engine, agent: Agent) -> None:
+    """The tools an agent names have to exist.
+
+    Raises:
+        ValidationFailed: one does not; names the nearest.
+    """
     async with engine.database.reading() as work:
         shared = await work.skills.page(SkillFilter(owners=SHARED_OWNERS))
     known = {one.name for one in shared}
