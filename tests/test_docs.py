@@ -56,8 +56,9 @@ def snippets(language: str) -> list[tuple[str, str]]:
     ]
 
 
-APART = {"docs/guides/signing-in.md"}
-"""Pages after whose snippets not everybody may manage the gateway any more."""
+APART = {"docs/guides/signing-in.md", "docs/guides/mcp.md"}
+"""Pages after whose snippets not everybody may manage the gateway any more, or that want one
+without keys."""
 
 CURLS = [row for row in snippets("sh") if row[1].startswith("curl")]
 PYTHONS = [row for row in snippets("python") if row[1].startswith(("from", "import"))]
@@ -74,7 +75,7 @@ def test_shell_snippets_run_in_the_order_of_their_page(documented: Gateway) -> N
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("page", sorted(APART))
-def test_snippets_that_close_the_gateway_run(tmp_path: Path, page: str) -> None:
+def test_snippets_that_want_a_gateway_of_their_own_run(tmp_path: Path, page: str) -> None:
     with Gateway(tmp_path) as gateway:
         run_snippets(gateway, [row for row in CURLS if row[0] == page])
 

@@ -13,7 +13,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Receive, Scope, Send
 from litestar.types.internal_types import PathParameterDefinition
 
@@ -76,7 +75,7 @@ from omniroute.http.models.ollama_routes import OLLAMA_ROUTES
 from omniroute.http.models.responses_routes import RESPONSES_ROUTES
 from omniroute.http.models.search_routes import SEARCH_ROUTES
 from omniroute.http.models.token_routes import count_tokens_route
-from omniroute.http.pages.docs_page import PlainPage
+from omniroute.http.pages.docs_page import Document, PlainPage
 from omniroute.http.pages.page_routes import PAGES, to_login
 from omniroute.http.route_classes import is_for_operators, is_under
 from omniroute.operations.accounts.account_keeper import AccountKeeper
@@ -170,7 +169,7 @@ def routes(version: str) -> Litestar:
             description="One local-first gateway between agents and models.",
             path="/docs",
             use_handler_docstrings=True,
-            render_plugins=[PlainPage(), JsonRenderPlugin(path="/openapi.json")],
+            render_plugins=[PlainPage(), Document(path="/openapi.json")],
         ),
         request_max_body_size=None,  # the edge counts, for every door alike
         debug=False,

@@ -41,12 +41,12 @@ async def test_a_rotation_and_what_is_said_of_it(site: OpenSite, tmp_path: Path)
         f"Old backups open with secrets/storage-key.retired-{old}. Remove it when none is worth"
         " restoring."
     )
-    assert before["keys"] == [{"id": old, "use": "current", "values": 19, "kept": False}]
+    assert before["keys"] == [{"id": old, "use": "current", "values": 20, "kept": False}]
     assert answer.status_code == 200
     assert answer.json() == {
         "previousKey": old,
         "currentKey": new,
-        "resealed": 12,
+        "resealed": 13,
         "left": {},
         "advice": [advice],
     }
@@ -55,7 +55,7 @@ async def test_a_rotation_and_what_is_said_of_it(site: OpenSite, tmp_path: Path)
         "currentKey": new,
         "rotating": False,
         "keys": [
-            {"id": new, "use": "current", "values": 19, "kept": False},
+            {"id": new, "use": "current", "values": 20, "kept": False},
             {"id": old, "use": "older", "values": 0, "kept": True},
         ],
         "unreadableCount": 0,
@@ -168,9 +168,9 @@ async def test_a_key_of_the_environment_is_not_made_here(site: OpenSite, tmp_pat
         done = (await client.post(f"{PATH}/rotate")).json()
     assert [(one["use"], one["values"]) for one in before["keys"]] == [
         ("current", 0),
-        ("older", 19),
+        ("older", 20),
     ]
-    assert (done["resealed"], done["currentKey"]) == (12, before["currentKey"])
+    assert (done["resealed"], done["currentKey"]) == (13, before["currentKey"])
     assert "remove that variable" in done["advice"][0]
 
 

@@ -45,6 +45,8 @@ async def test_settings_are_changed_one_by_one(site: OpenSite) -> None:
         "proxyLogs": 7,
         "memoryEntries": 180,
         "skillExecutions": 30,
+        "runSteps": 30,
+        "compressionAnalytics": 30,
         "storedResponses": 0,
         "budgetWindows": 400,
     }

@@ -22,6 +22,7 @@ BOUNDED = {
     "alembic_version": "",
     "api_keys": "configuration",
     "budget_leases": "goes with its process",
+    "agents": "configuration",
     "budgets": "configuration",
     "combos": "configuration",
     "compression_combo_assignments": "goes with its combo",

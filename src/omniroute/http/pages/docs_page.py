@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from litestar.connection import Request
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;
@@ -17,6 +17,27 @@ vertical-align:top}p.s{color:#55606d;margin:.2rem 0}
 @media(prefers-color-scheme:dark){body{color:#dde3ea;background:#12161b}
 details,h2{border-color:#39424d}p.s{color:#9aa6b3}a{color:#7db3ff}}
 """
+
+
+class Document(JsonRenderPlugin):
+    """The document itself."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """`openapi_schema` as JSON."""
+        return super().render(request, without_dots(openapi_schema))
+
+
+def without_dots(schema: Any) -> Any:
+    """The document with the items of `tuple[X, ...]` as X: where a list has limits, the framework
+    takes the dots for one more type, which anything fits."""
+    if isinstance(schema, list):
+        return [without_dots(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    choices = schema.get("oneOf")
+    if isinstance(choices, list) and len(choices) == 2 and choices[1] == {}:
+        return without_dots(choices[0])
+    return {name: without_dots(one) for name, one in schema.items()}
 
 
 class PlainPage(OpenAPIRenderPlugin):
