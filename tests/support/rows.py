@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omniroute.storage.tables import JsonText, key_value, metadata
+from omniroute.storage.tables import key_value, metadata
+from omniroute.storage.tables.columns import JsonText
 
 _PER_TABLE = 7
 _COUNTERS = {"namespace": "meta", "key": "configurationVersion"}

@@ -15,7 +15,6 @@ from omniroute.storage.sealing import Sealer
 from omniroute.storage.secret_box import NO_SECRETS, SEALED, SecretBox
 from omniroute.storage.statements import rows_of
 from omniroute.storage.tables import (
-    JsonText,
     a2a_push_configs,
     api_keys,
     key_value,
@@ -25,6 +24,7 @@ from omniroute.storage.tables import (
     provider_nodes,
     proxy_registry,
 )
+from omniroute.storage.tables.columns import JsonText
 
 Turn: TypeAlias = Callable[[str, str], str]
 """Makes another text of a sealed value and what it is bound to."""

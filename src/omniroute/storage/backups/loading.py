@@ -36,7 +36,8 @@ from omniroute.storage.backups.copying import BATCH, Progress
 from omniroute.storage.backups.manifest import columns_of, opened
 from omniroute.storage.failures import translated
 from omniroute.storage.statements import insert_into, upsert
-from omniroute.storage.tables import AnyText, budget_windows, key_value, metadata
+from omniroute.storage.tables import budget_windows, key_value, metadata
+from omniroute.storage.tables.columns import AnyText
 
 LIVE = frozenset(
     {
