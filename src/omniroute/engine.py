@@ -14,6 +14,7 @@ import structlog
 from msgspec import MsgspecError
 from msgspec.structs import replace
 
+from omniroute.background import in_background
 from omniroute.caller import Caller
 from omniroute.catalog.fitness import Fitness
 from omniroute.clock import now_ms as clock_ms
@@ -244,12 +245,8 @@ class Configuration:
     ) -> AsyncGenerator[None]:
         """See what other processes on the same database change, `every_s` seconds later at the
         latest, while the context is open."""
-        task = asyncio.create_task(self._follow(every_s, sleep), name="configuration")
-        try:
+        async with in_background(self._follow(every_s, sleep), "configuration"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self, every_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
         while True:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from omniroute.background import in_background
 from omniroute.errors import Conflict, OmniRouteError, StorageUnavailable
 from omniroute.storage import locks
 from omniroute.storage.database import Database
@@ -72,12 +73,8 @@ class Rotation:
     @asynccontextmanager
     async def resuming(self) -> AsyncGenerator[None]:
         """Finish what was interrupted in the background while the context is open."""
-        task = asyncio.create_task(self._resume(), name="rotation")
-        try:
+        async with in_background(self._resume(), "rotation"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _resume(self) -> None:
         try:

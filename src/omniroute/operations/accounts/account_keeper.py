@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import structlog
-
+from omniroute.background import in_background, round_after_round
 from omniroute.clock import from_iso, iso
 from omniroute.engine import Engine
 from omniroute.operations.accounts.account_checks import examined, keep
 from omniroute.routing.snapshot import DEMO_ACCOUNT
 from omniroute.storage.records.configuration import Connection
-
-log = structlog.get_logger(__name__)
 
 FIRST_LOOK_S = 10.0
 LOOK_S = 60.0
@@ -40,21 +37,18 @@ class AccountKeeper:
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
         """Test accounts until the process stops."""
-        task = asyncio.create_task(self._keep(), name="account checks")
-        try:
+        async with in_background(self._keep(), "account checks"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
         await self._sleep(FIRST_LOOK_S)
-        while True:
-            try:
-                await self.round()
-            except Exception:  # whatever it is, accounts must be tested again
-                log.exception("account_checks_failed")
-            await self._sleep(LOOK_S)
+        await round_after_round(
+            self._look, self._sleep, failed="account_checks_failed", trouble_s=LOOK_S
+        )
+
+    async def _look(self) -> float:
+        await self.round()
+        return LOOK_S
 
     async def round(self) -> int:
         """Test the accounts that are due, one after the other; how many there were."""

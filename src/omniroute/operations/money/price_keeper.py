@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from omniroute.background import in_background, round_after_round
 from omniroute.caller import SYSTEM
 from omniroute.catalog.price_documents import SourceId
 from omniroute.engine import Engine
@@ -41,21 +42,11 @@ class PriceKeeper:
         if not self._engine.price_lists.enabled:
             yield
             return
-        task = asyncio.create_task(self._keep(), name="price sync")
-        try:
+        rounds = round_after_round(
+            self.round, self._sleep, failed="price_sync_failed", trouble_s=_TROUBLE_S
+        )
+        async with in_background(rounds, "price sync"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        while True:
-            try:
-                wait_s = await self.round()
-            except Exception:  # whatever it is, prices must be current again one day
-                log.exception("price_sync_failed")
-                wait_s = _TROUBLE_S
-            await self._sleep(wait_s)
 
     async def round(self) -> float:
         """Ask for the lists that are due; how many seconds to wait before the next look."""

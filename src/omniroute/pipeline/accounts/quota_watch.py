@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
+from omniroute.background import in_background
 from omniroute.pipeline.accounts.quota_desk import QuotaDesk
 from omniroute.routing.quotas.monitor import Monitor, judged
 from omniroute.routing.quotas.remaining import FRESH_MS
@@ -63,12 +64,8 @@ class QuotaWatch:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Tick in the background for as long as the context lasts."""
-        task = asyncio.create_task(self._keep())
-        try:
+        async with in_background(self._keep(), "quotas"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
         while True:

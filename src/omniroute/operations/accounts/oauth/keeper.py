@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from omniroute.background import in_background, round_after_round
 from omniroute.engine import Engine
 from omniroute.pipeline.accounts.logins import ENDED, LoginFailed
 from omniroute.storage.records.configuration import Connection
@@ -37,21 +38,18 @@ class LoginKeeper:
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
         """Renew tokens until the process stops."""
-        task = asyncio.create_task(self._keep(), name="logins")
-        try:
+        async with in_background(self._keep(), "logins"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
         await self._sleep(FIRST_LOOK_S)
-        while True:
-            try:
-                await self.round()
-            except Exception:  # whatever it is, tokens must be renewed again
-                log.exception("tokens_not_renewed")
-            await self._sleep(LOOK_S)
+        await round_after_round(
+            self._look, self._sleep, failed="tokens_not_renewed", trouble_s=LOOK_S
+        )
+
+    async def _look(self) -> float:
+        await self.round()
+        return LOOK_S
 
     async def round(self) -> int:
         """Renew the tokens that will end soon, one after the other; how many there were."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from omniroute.background import in_background
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError
 from omniroute.operations.configuration.sync.bundle import versioned
@@ -44,12 +45,8 @@ class CloudKeeper:
         """Push until the process stops."""
         self._changed.set()  # something may have changed while nothing ran
         self._engine.configuration.watch(self._seen)
-        task = asyncio.create_task(self._keep(), name="cloud sync")
-        try:
+        async with in_background(self._keep(), "cloud sync"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def _seen(self, _: Snapshot) -> None:
         self._changed.set()
