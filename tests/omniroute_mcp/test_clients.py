@@ -19,7 +19,7 @@ from omniroute_mcp.tools import TOOLS
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 30
-ERAS = ["legacy", "2026-07-28", "auto"]
+ERAS = ["legacy", "2026-07-28"]
 HELLO = {"model": "demo/echo", "messages": [{"role": "user", "content": "hello from mcp"}]}
 
 
@@ -40,13 +40,20 @@ TRANSPORTS: dict[str, Callable[[Gateway, Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
+CONNECTIONS = [
+    *((transport, era) for transport in TRANSPORTS for era in ERAS),
+    # The client finds out which era it is.
+    ("Streamable HTTP", "auto"),
+    ("SSE", "auto"),
+]
+
+
+@pytest.mark.parametrize(("transport", "era"), CONNECTIONS)
 async def test_every_transport_lists_and_calls(
-    gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
+    gateway: Gateway, tmp_path: Path, transport: str, era: str
 ) -> None:
     with anyio.fail_after(LIMIT_S):
-        async with Client(connect(gateway, tmp_path), mode=era) as client:
+        async with Client(TRANSPORTS[transport](gateway, tmp_path), mode=era) as client:
             assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
             routed = await client.call_tool("omniroute_route_request", HELLO)
             assert routed.structured_content["response"] == {
@@ -109,7 +116,7 @@ async def test_failures_are_tool_errors(
     assert (result.is_error, told) == (True, [text])
 
 
-@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
 async def test_progress_tells_the_text_so_far(
     gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
@@ -155,7 +162,7 @@ async def test_a_stdio_process_shows_its_pulse(tmp_path: Path) -> None:
     assert left.last_heartbeat_at > left.started_at
 
 
-@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("connect", TRANSPORTS.values(), ids=TRANSPORTS)
 async def test_every_transport_reads_prompts_and_completes(
     gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
@@ -174,7 +181,7 @@ async def test_every_transport_reads_prompts_and_completes(
 THROUGH_THE_GATEWAY = {name: one for name, one in TRANSPORTS.items() if name != "stdio"}
 
 
-@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("connect", THROUGH_THE_GATEWAY.values(), ids=THROUGH_THE_GATEWAY)
 async def test_cancelling_a_call_stops_the_upstream(
     gateway: Gateway, tmp_path: Path, connect: Callable[[Gateway, Path], Any], era: str
