@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -28,6 +29,7 @@ from omniroute_app.settings import VARIABLES, Settings
 from omniroute_mcp.tools import TOOLS
 
 PAGES = Path(__file__).parent / "reference"
+REQUIREMENTS = Path(__file__).parent.parent / "tests/requirements"
 _NOTE = "<!-- Written by `make docs` from the code. Do not edit. -->"
 
 
@@ -233,6 +235,32 @@ def commands() -> str:
     )
 
 
+def protocol_requirements() -> str:
+    """What the protocols promise, by section, and the tests that show it."""
+    text = (
+        "# What the protocols promise\n\nEvery behaviour that is promised over MCP and A2A, by the "
+        "section of its specification, and the tests that show it. A test fails when a promise "
+        "has no test, and when a protocol test shows none.\n"
+    )
+    for name, title in (("mcp", "MCP"), ("mcp-suite", "MCP conformance"), ("a2a", "A2A")):
+        manifest = tomllib.loads((REQUIREMENTS / f"{name}.toml").read_text())
+        sections = manifest.pop("sections")
+        text += f"\n## {title}: {len(manifest)} promises\n"
+        for section, heading in sections.items():
+            rows = (
+                (f"`{key}`", row["says"], ", ".join(map(_test_link, row["tests"])))
+                for key, row in manifest.items()
+                if row["section"] == section
+            )
+            text += f"\n### {section} {heading}\n\n{table(('id', 'what', 'shown by'), rows)}\n"
+    return text.rstrip("\n")
+
+
+def _test_link(test: str) -> str:
+    path, _, name = test.partition("::")
+    return f"[{name}](../../{path})"
+
+
 BUILT: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "providers.md": providers,
@@ -243,6 +271,7 @@ BUILT: Mapping[str, Callable[[], str]] = {
     "errors.md": error_tree,
     "verdicts.md": verdicts,
     "translation-losses.md": translation_losses,
+    "protocol-requirements.md": protocol_requirements,
 }
 """Page file and what builds it."""
 

@@ -1,5 +1,6 @@
 """The SDK's client over every transport and in both eras, against a real process."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp_types import ResourceTemplateReference
+from tests.omniroute_mcp.wire import INITIALIZE, LIST
 from tests.support.processes import Gateway
 
 from omniroute_mcp.heartbeat import heartbeat_path, is_alive, read_heartbeat
@@ -144,6 +146,26 @@ async def test_stdio_has_an_engine_of_its_own_where_the_gateway_leaves_it_stdio(
             routed = await client.call_tool("omniroute_route_request", HELLO)
         assert beside.stop() == 0
     assert not routed.is_error
+
+
+async def test_nothing_but_messages_is_on_standard_output(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "omniroute_app", "--mcp", "--data-dir", str(tmp_path)]
+    notice = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    said = b""
+    with anyio.fail_after(LIMIT_S):
+        async with await anyio.open_process(command) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            for message in (INITIALIZE, notice, LIST):
+                await process.stdin.send(json.dumps(message).encode() + b"\n")
+            while b'"id":2' not in said or not said.endswith(b"\n"):
+                said += await process.stdout.receive()
+            await process.stdin.aclose()
+            async for rest in process.stdout:
+                said += rest
+    messages = [json.loads(line) for line in said.splitlines()]
+    assert [one["id"] for one in messages] == [1, 2]
+    assert process.returncode == 0
 
 
 async def test_a_stdio_process_shows_its_pulse(tmp_path: Path) -> None:
