@@ -23,6 +23,7 @@ from omniroute.chat import (
 from omniroute.engine import Engine
 from omniroute.errors import OmniRouteError, UpstreamFailed
 from omniroute.operations.chats import chat
+from omniroute.operations.progress import silent
 from omniroute.operations.skills.executions import SkillRun, execute_skill
 from omniroute.pipeline.callers.session_ids import session_id_of
 from omniroute.pipeline.exchange import ChatCall, StreamAnswer
@@ -160,7 +161,7 @@ class Conversation:
                 return _told(call, f"There is no tool '{call.name}'.", is_error=True)
             given = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
             wanted = SkillRun(api_key_id=caller.owner, skill_name=call.name, input=given)
-            found = await execute_skill(self.engine, caller, wanted, _unheard)
+            found = await execute_skill(self.engine, caller, wanted, silent)
         except (OmniRouteError, msgspec.MsgspecError) as error:
             return _told(call, str(error), is_error=True)
         if found.status != "success":
@@ -192,7 +193,3 @@ class Conversation:
 
 def _told(call: ToolCall, text: str, *, is_error: bool) -> ToolResult:
     return ToolResult(call.id, (Text(text),), is_error=is_error, name=call.name)
-
-
-async def _unheard(_progress: float, _message: str) -> None:
-    """The model is not told how far a tool is."""

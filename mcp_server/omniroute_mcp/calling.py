@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
+from omniroute.operations.progress import silent
 from omniroute.operations.usage.runs import in_step
 from omniroute.skills.skill import InputRequired
 from omniroute.storage.records.runs import RunStep, StepStatus
@@ -140,8 +141,9 @@ class ToolCalls:
         async def report(progress: float, message: str) -> None:
             await context.session.report_progress(progress, None, message)
 
+        heard = "progress_token" in (context.meta or {})
         with anyio.move_on_after(row.time_limit_s) as limit:
-            output = await row.call(self.engine, caller, query, report)
+            output = await row.call(self.engine, caller, query, report if heard else silent)
         if limit.cancelled_caught:
             text = f"Error: {row.name} took longer than {row.time_limit_s:.0f} s."
             return Outcome(tool_error(text), error_code="timeout")

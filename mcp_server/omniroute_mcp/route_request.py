@@ -15,7 +15,7 @@ from omniroute.operations.chats.chat import (
     routing_explanation,
     stream_events,
 )
-from omniroute.operations.progress import Report
+from omniroute.operations.progress import Report, silent
 from omniroute.pipeline.exchange import ChatCall, Receipt, ReplyHead
 
 PROGRESS_CHARS = 200
@@ -58,13 +58,13 @@ class RoutedReply(Struct, frozen=True):
 async def route_request(
     engine: Engine, caller: Caller, query: RouteRequest, report: Report
 ) -> RoutedReply:
-    """Answer a conversation; with `stream`, each upstream event is reported as progress.
+    """Answer a conversation; where somebody listens, each upstream event is reported as progress.
 
     Raises:
         OmniRouteError: refused, or every target failed.
     """
     call = chat_call(engine, caller, query)
-    if not query.stream:
+    if report is silent and not query.stream:
         whole = await complete(engine, call)
         return _result(call, whole.head, whole.receipt, whole.reply)
     answer = await stream_events(engine, call)

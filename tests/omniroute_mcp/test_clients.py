@@ -128,7 +128,7 @@ async def test_progress_tells_the_text_so_far(
     async def heard(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, message))
 
-    asked = {**HELLO, "model": "demo/slow-5", "stream": True}
+    asked = {**HELLO, "model": "demo/slow-5"}
     with anyio.fail_after(LIMIT_S):
         async with Client(connect(gateway, tmp_path), mode=era) as client:
             await client.call_tool("omniroute_route_request", asked, progress_callback=heard)

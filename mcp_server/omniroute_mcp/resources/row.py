@@ -8,6 +8,7 @@ from msgspec import Struct
 from omniroute.caller import Caller
 from omniroute.engine import Engine
 from omniroute.operations.inputs import convert_input
+from omniroute.operations.progress import silent
 from omniroute_mcp.tools import TOOLS
 
 Read: TypeAlias = Callable[[Engine, Caller, Mapping[str, str]], Awaitable[Any]]
@@ -43,7 +44,7 @@ def of_tool(
 
     async def read(engine: Engine, caller: Caller, variables: Mapping[str, str]) -> Any:
         query = convert_input(row.params, {**fixed, **variables})
-        return await row.call(engine, caller, query, _unheard)
+        return await row.call(engine, caller, query, silent)
 
     return ResourceRow(
         uri=uri,
@@ -53,7 +54,3 @@ def of_tool(
         scopes=row.scopes,
         read=read,
     )
-
-
-async def _unheard(_progress: float, _message: str) -> None:
-    """Nobody waits for progress of a read."""

@@ -8,4 +8,4 @@ Report: TypeAlias = Callable[[float, str], Awaitable[None]]
 
 
 async def silent(_progress: float, _message: str) -> None:
-    """For operations whose caller cannot be told."""
+    """For operations whose caller cannot be told, or has not asked."""

@@ -97,7 +97,7 @@ class RouteRequest(Struct, frozen=True, kw_only=True):
         combo: a combo to use instead of `model`.
         budget: the most the request may cost, in USD.
         role: what kind of task this is.
-        stream: report progress while the model writes.
+        stream: read the answer as a stream, also where nobody listens to its progress.
     """
 
     model: str
