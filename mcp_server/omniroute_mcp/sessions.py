@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from omniroute_mcp.event_store import CURRENT, EventRing, SessionEvents
 from omniroute_mcp.listeners import LISTENER, Listener
+from omniroute_mcp.wording import in_wire_words
 
 RETRY_MS = 1_000
 IDLE_S = 1_800
@@ -123,7 +124,9 @@ class Sessions:
         session.requests += 1
         events, listener = CURRENT.set(session.events), LISTENER.set(session.listener)
         try:
-            await manager.handle_request(scope, receive, self._noting(scope, named, session, send))
+            await manager.handle_request(
+                scope, receive, self._noting(scope, named, session, in_wire_words(send))
+            )
         finally:
             CURRENT.reset(events)
             LISTENER.reset(listener)

@@ -193,6 +193,12 @@ ERRORS: dict[str, tuple[Request, int, int | None]] = {
         None,
     ),
     "malformed JSON": (HANDSHAKE["malformed JSON"][0], -32700, None),
+    "a batch": (HANDSHAKE["a batch"][0], -32600, None),
+    "an object that is no message": (
+        lambda c: c.post(STREAM, json={"foo": 1}, headers=ACCEPT),
+        -32600,
+        None,
+    ),
     "an unknown session": (HANDSHAKE["an unknown session"][0], -32600, None),
     "headers that disagree": (HANDSHAKE["stateless with headers that disagree"][0], -32020, 1),
     "a version from the future": (
@@ -212,6 +218,7 @@ async def test_errors_are_numbered_as_the_protocol_does(
     async with application(tmp_path) as (_, client, _):
         answer = (await request_(client)).json()
     assert (answer["error"]["code"], answer["id"]) == (code, echoed)
+    assert "\n" not in answer["error"]["message"], "a validator's text is not the wire's"
     if code == -32022:
         assert answer["error"]["data"]["supported"] == ["2026-07-28"]
 
