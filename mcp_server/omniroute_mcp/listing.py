@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import mcp_types as types
 
 from omniroute.engine import Engine
+from omniroute_mcp.icons import icon
 from omniroute_mcp.schemas import empty_schema, schema_of
 from omniroute_mcp.tools.row import NoInput, ToolRow
 
@@ -29,6 +30,7 @@ def listed(row: ToolRow, describe: Describe = str) -> types.Tool:
     return types.Tool(
         name=row.name,
         title=row.title,
+        icons=[icon(row.subject)],
         description=describe(row.description),
         input_schema=input_schema(row),
         output_schema=schema_of(row.result),

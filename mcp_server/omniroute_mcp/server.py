@@ -18,6 +18,7 @@ from omniroute_mcp import listing, prompts
 from omniroute_mcp.callers import Callers, Context
 from omniroute_mcp.calling import Result, ToolCalls
 from omniroute_mcp.completions import completion
+from omniroute_mcp.icons import icon
 from omniroute_mcp.listeners import LISTENER, Listener, Listeners, log_to
 from omniroute_mcp.paging import page
 from omniroute_mcp.resources import reading
@@ -76,6 +77,7 @@ class Handlers:
             "omniroute",
             version=self.engine.version,
             title="OmniRoute",
+            icons=[icon("server")],
             instructions=INSTRUCTIONS,
             cache_hints={
                 "tools/list": LISTS,

@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, Tool
 
 from omniroute_mcp import paging
+from omniroute_mcp.icons import icon
 from omniroute_mcp.listing import listed
 from omniroute_mcp.tools import TOOLS
 
@@ -86,6 +87,9 @@ def test_every_tool_says_what_it_needs(name: str) -> None:
     assert row.name.startswith("omniroute_")
     assert row.scopes, "a tool without scopes is open to every key"
     assert (tool.title, tool.description) == (row.title, row.description)
+    assert tool.icons == [icon(row.subject)]
+    assert tool.icons[0].src.startswith("data:image/svg+xml;base64,")
+    assert row.subject != "server", "a tool shows what it is about"
     assert tool.meta == {
         "omniroute/scopes": sorted(row.scopes),
         "omniroute/phase": row.phase,

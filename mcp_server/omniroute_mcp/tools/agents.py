@@ -69,6 +69,7 @@ def agent_row(agent: Agent, number: int) -> ToolRow:
     scopes = {"execute:completions"} | ({"execute:skills"} if agent.tools else set())
     return ToolRow(
         number=number,
+        subject="agents",
         name=tool_name(agent.id),
         title=agent.title,
         description=agent.description,

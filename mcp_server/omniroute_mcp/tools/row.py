@@ -23,7 +23,7 @@ class NoInput(Struct, frozen=True):
 
 
 class ToolRow(Struct, frozen=True, kw_only=True):
-    """One tool. `writes`, `idempotent` and `open_world` become its annotations.
+    """One tool. `writes`, `idempotent` and `open_world` become its annotations, `subject` its icon.
 
     `number` is its place in the list: 1-37 are those of 03 §8, ours come after them. `hashed`
     reduces the arguments before they are hashed for the audit, `summary` the result. `confirm` puts
@@ -48,6 +48,7 @@ class ToolRow(Struct, frozen=True, kw_only=True):
     time_limit_s: float = ESSENTIAL_S
     hashed: Callable[[dict[str, Any]], Any] = lambda arguments: arguments
     summary: Callable[[Any], Any] = lambda result: result
+    subject: str = "server"
     confirm: Callable[[Any], str | None] = lambda _query: None
 
 
