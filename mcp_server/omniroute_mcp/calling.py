@@ -19,17 +19,19 @@ from omniroute.skills.skill import InputRequired
 from omniroute.storage.records.runs import RunStep, StepStatus
 from omniroute_mcp import audit
 from omniroute_mcp.accessibility import filtered
+from omniroute_mcp.attendance import Attended, Unattended
 from omniroute_mcp.callers import Callers, Context
 from omniroute_mcp.confirmation import Answer, confirm, given
 from omniroute_mcp.draining import Calls
 from omniroute_mcp.errors import failed, tool_error
 from omniroute_mcp.scopes import ScopeCheck
+from omniroute_mcp.tasks.running import Tasks
+from omniroute_mcp.tasks.task import Result, Task
+from omniroute_mcp.tasks.wire import knows_tasks
 from omniroute_mcp.tools.row import ToolRow
 
 Tools: TypeAlias = Callable[[], Mapping[str, ToolRow]]
 """The tools there are right now, by name, in the order of the catalogue."""
-
-Result: TypeAlias = types.CallToolResult | types.InputRequiredResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +59,50 @@ class ToolCalls:
     engine: Engine
     callers: Callers
     tools: Tools
+    tasks: Tasks
     calls: Calls = field(default_factory=Calls)
 
-    async def __call__(self, context: Context, params: types.CallToolRequestParams) -> Result:
+    async def __call__(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> Result | dict[str, Any]:
+        """Answer one call: by its result, or by a task that will have it."""
+        row = self.tools().get(params.name)
+        with self.calls:
+            deferrable = row is not None and row.may_take_long and self.tasks.are_possible
+            if not deferrable or not knows_tasks(context):
+                return await self._audited(Attended(context, params), row)
+
+            async def work(task: Task) -> Result:
+                return await self._audited(Unattended(context, params, self.tasks, task), row)
+
+            patience_ms = self.engine.snapshot.settings["mcpTaskAfterMs"]
+            return await self.tasks.call(context, patience_ms, work)
+
+    async def _audited(self, attended: Attended, row: ToolRow | None) -> Result:
         """Run one call and audit it."""
+        context, params = attended.context, attended.params
         began, arguments = time.monotonic(), params.arguments or {}
         caller, step = in_step(self.engine, self.callers.of(context), "tool", params.name)
-        row = self.tools().get(params.name)
         outcome = _CANCELLED
-        with self.calls:
-            try:
-                outcome = await self._outcome(context, params, row, caller)
-            finally:
-                await audit.record(
-                    self.engine,
-                    params.name,
-                    row,
-                    arguments,
-                    outcome.output,
-                    duration_ms=0 if outcome.denied else int((time.monotonic() - began) * 1000),
-                    key_id=caller.key_id,
-                    error_code=outcome.error_code,
-                    denied=outcome.denied,
-                    step=ended(self.engine, step, outcome),
-                )
+        try:
+            outcome = await self._outcome(attended, row, caller)
+        finally:
+            await audit.record(
+                self.engine,
+                params.name,
+                row,
+                arguments,
+                outcome.output,
+                duration_ms=0 if outcome.denied else int((time.monotonic() - began) * 1000),
+                key_id=caller.key_id,
+                error_code=outcome.error_code,
+                denied=outcome.denied,
+                step=ended(self.engine, step, outcome),
+            )
         return outcome.result
 
-    async def _outcome(
-        self,
-        context: Context,
-        params: types.CallToolRequestParams,
-        row: ToolRow | None,
-        caller: Caller,
-    ) -> Outcome:
+    async def _outcome(self, attended: Attended, row: ToolRow | None, caller: Caller) -> Outcome:
+        context, params = attended.context, attended.params
         check = self.callers.check(context, caller, row.scopes if row else frozenset())
         if row is None:
             unknown = tool_error(f"Unknown tool: {params.name}")
@@ -110,40 +123,35 @@ class ToolCalls:
                 answer = await confirm(context, params, question)
                 if answer is not Answer.YES:
                     return _unconfirmed(answer, "switch the setting mcpConfirmDestructive off")
-            return await self._answered(context, params, row, query, caller)
+            return await self._answered(attended, row, query, caller)
         except Exception as error:  # noqa: BLE001 - the protocol's edge: nothing may leak
             result, code = failed(error, row.name)
             return Outcome(result, error_code=code)
 
     async def _answered(
-        self,
-        context: Context,
-        params: types.CallToolRequestParams,
-        row: ToolRow,
-        query: Any,
-        caller: Caller,
+        self, attended: Attended, row: ToolRow, query: Any, caller: Caller
     ) -> Outcome:
         """Run a call, and ask whoever sits at the client as often as the tool needs it."""
+        params = attended.params
         approved = _resumed(params)
         if approved and given(params) is not Answer.YES:
             return _unconfirmed(given(params) or Answer.NO, "")
+        attended.begin()
         while True:
             try:
-                return await self._run(context, row, replace(query, **approved), caller)
+                return await self._run(attended, row, replace(query, **approved), caller)
             except InputRequired as asked:
                 approved = asked.approves
                 state = msgspec.json.encode(approved).decode()
-                answer = await confirm(context, params, asked.question, state)
+                answer = await attended.confirm(asked.question, state)
                 if answer is not Answer.YES:
                     return _unconfirmed(answer, "let the agent use the tool without approval")
 
-    async def _run(self, context: Context, row: ToolRow, query: Any, caller: Caller) -> Outcome:
-        async def report(progress: float, message: str) -> None:
-            await context.session.report_progress(progress, None, message)
-
-        heard = "progress_token" in (context.meta or {})
+    async def _run(self, attended: Attended, row: ToolRow, query: Any, caller: Caller) -> Outcome:
         with anyio.move_on_after(row.time_limit_s) as limit:
-            output = await row.call(self.engine, caller, query, report if heard else silent)
+            output = await row.call(
+                self.engine, caller, query, attended.report if attended.is_heard else silent
+            )
         if limit.cancelled_caught:
             text = f"Error: {row.name} took longer than {row.time_limit_s:.0f} s."
             return Outcome(tool_error(text), error_code="timeout")

@@ -30,6 +30,7 @@ from omniroute_mcp.resources.row import ResourceRow
 from omniroute_mcp.resources.rows import ROWS
 from omniroute_mcp.server import Handlers
 from omniroute_mcp.status import DoorStatus
+from omniroute_mcp.tasks.running import Tasks
 from omniroute_mcp.tools import TOOLS
 from omniroute_mcp.tools.catalogue import Catalogue
 from omniroute_mcp.transports import NAMES, is_open
@@ -53,7 +54,11 @@ class Parts:
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
         """Tell of changes while the context is open."""
-        async with self.handlers.listeners.telling(), anyio.create_task_group() as group:
+        async with (
+            self.handlers.listeners.telling(),
+            self.handlers.calls.tasks.lifespan(),
+            anyio.create_task_group() as group,
+        ):
             group.start_soon(self.changes.serve)
             yield
             group.cancel_scope.cancel()
@@ -77,7 +82,7 @@ def parts(engine: Engine, callers: Callers, agent_card: Card) -> Parts:
     handlers = Handlers(
         engine,
         callers,
-        ToolCalls(engine, callers, tools),
+        ToolCalls(engine, callers, tools, Tasks(engine, lambda context: callers.of(context).owner)),
         (*ROWS, card),
         ListenHandler(bus),
         listeners,

@@ -16,7 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from omniroute.engine import Engine
 from omniroute_mcp import listing, prompts
 from omniroute_mcp.callers import Callers, Context
-from omniroute_mcp.calling import Result, ToolCalls
+from omniroute_mcp.calling import ToolCalls
 from omniroute_mcp.completions import completion
 from omniroute_mcp.icons import icon
 from omniroute_mcp.listeners import LISTENER, Listener, Listeners, log_to
@@ -24,6 +24,10 @@ from omniroute_mcp.paging import page
 from omniroute_mcp.resources import reading
 from omniroute_mcp.resources.reading import Resources
 from omniroute_mcp.resources.row import ResourceRow
+from omniroute_mcp.tasks import listening
+from omniroute_mcp.tasks.methods import TaskMethods
+from omniroute_mcp.tasks.task import Result
+from omniroute_mcp.tasks.wire import EXTENSION
 
 LISTS = CacheHint(ttl_ms=60_000, scope="private")
 READS = CacheHint(ttl_ms=5_000, scope="private")
@@ -37,7 +41,8 @@ INSTRUCTIONS = (
 
 
 class OmniRouteServer(Server[Any]):
-    """Says in the handshake that the list of tools may change; the SDK's transports do not ask."""
+    """Says in the handshake that the list of tools may change, as the SDK's transports do not ask;
+    and in the stateless era, which has them, that there are tasks."""
 
     def create_initialization_options(
         self,
@@ -48,6 +53,24 @@ class OmniRouteServer(Server[Any]):
         """What a client is told first."""
         told = notification_options or NotificationOptions(tools_changed=True)
         return super().create_initialization_options(told, experimental_capabilities, extensions)
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> types.ServerCapabilities:
+        """What a client is told can be done in its era."""
+        if protocol_version in MODERN_PROTOCOL_VERSIONS and self.get_request_handler("tasks/get"):
+            extensions = {**(extensions or {}), EXTENSION: {}}
+        return super().get_capabilities(
+            notification_options,
+            experimental_capabilities,
+            extensions,
+            protocol_version=protocol_version,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +111,6 @@ class Handlers:
             },
             get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read,
@@ -99,6 +121,9 @@ class Handlers:
             on_get_prompt=self._prompt,
             on_completion=self._complete,
         )
+        # Not by the constructor, whose type does not know of tasks.
+        server.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
+        TaskMethods(self.calls.tasks).serve_on(server)
         # Not by the constructor, which warns of it: the handshake era still has it.
         server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
         server.middleware.append(self._noticing)
@@ -125,7 +150,9 @@ class Handlers:
         found = [listing.listed(row, describe) for row in rows]
         return types.ListToolsResult(tools=found, next_cursor=after)
 
-    async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> Result:
+    async def _call_tool(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> Result | dict[str, Any]:
         result = await self.calls(context, params)
         if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             failed = isinstance(result, types.CallToolResult) and result.is_error
@@ -177,7 +204,7 @@ class Handlers:
     ) -> types.SubscriptionsListenResult:
         for uri in params.notifications.resource_subscriptions or ():
             await self.resources.require(context, str(uri))
-        return await self.listen(context, params)
+        return await listening.listen(self.calls.tasks, self.listen, context, params)
 
     async def _list_prompts(
         self, _context: Context, params: types.PaginatedRequestParams | None

@@ -8,6 +8,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from tests.conformance.mcp_long_tools import LONG, call_long
 from tests.conformance.mcp_tools import (
     IMAGE,
     NO_INPUT,
@@ -22,6 +23,9 @@ from tests.conformance.mcp_tools import (
 
 from omniroute_mcp.errors import RESOURCE_NOT_FOUND
 from omniroute_mcp.server import LISTS, READS, OmniRouteServer
+from omniroute_mcp.tasks import listening
+from omniroute_mcp.tasks.methods import TaskMethods
+from omniroute_mcp.tasks.running import Tasks
 
 TEXT, BINARY, WATCHED = "test://static-text", "test://static-binary", "test://watched-resource"
 TEMPLATE = "test://template/{id}/data"
@@ -34,12 +38,12 @@ async def list_tools(_context: Context, _params: Any) -> types.ListToolsResult:
             types.Tool(
                 name=name, description=f"Fixture {name}.", input_schema=SCHEMAS.get(name, NO_INPUT)
             )
-            for name in RUNS
+            for name in (*RUNS, *LONG)
         ]
     )
 
 
-async def call_tool(context: Context, params: types.CallToolRequestParams) -> Answer:
+async def call_plain(context: Context, params: types.CallToolRequestParams) -> Answer:
     run = RUNS.get(params.name)
     if run is None:
         raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name}")
@@ -162,8 +166,19 @@ LISTEN = ListenHandler(InMemorySubscriptionBus())
 STATE = RequestStateSecurity.ephemeral()
 
 
-def fixture() -> Server[Any]:
-    """A server with all of it."""
+def fixture(tasks: Tasks) -> Server[Any]:
+    """A server with all of it; `tasks` are the product's."""
+
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> Any:
+        if params.name in LONG:
+            return await call_long(tasks, context, params)
+        return await call_plain(context, params)
+
+    async def listen(
+        context: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        return await listening.listen(tasks, LISTEN, context, params)
+
     server = OmniRouteServer(
         "conformance",
         version="1",
@@ -176,17 +191,18 @@ def fixture() -> Server[Any]:
         },
         get_tool_input_schema=SCHEMAS.get,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
         on_list_resources=list_resources,
         on_list_resource_templates=list_templates,
         on_read_resource=read,
         on_subscribe_resource=done,
         on_unsubscribe_resource=done,
-        on_subscriptions_listen=LISTEN,
+        on_subscriptions_listen=listen,
         on_list_prompts=list_prompts,
         on_get_prompt=prompt,
         on_completion=complete,
     )
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    TaskMethods(tasks).serve_on(server)
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, done)
     server.middleware.append(RequestStateBoundary(STATE, default_audience="conformance"))
     return server

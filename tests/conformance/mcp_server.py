@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from omniroute_mcp.authentication import Guards
 from omniroute_mcp.draining import Calls
 from omniroute_mcp.http_side import http_side, security_settings
 from omniroute_mcp.resource_metadata import ResourceMetadata
+from omniroute_mcp.tasks.running import Tasks
 
 
 async def serve(data_dir: Path, port: int) -> None:
@@ -32,11 +34,12 @@ async def serve(data_dir: Path, port: int) -> None:
         metadata=ResourceMetadata(None, lambda: settings.public_url),
     )
     async with open_engine(settings, os.environ) as engine:
-        side = http_side(engine, fixture, Calls(), guards)
+        tasks = Tasks(engine, lambda _context: "conformance")
+        side = http_side(engine, partial(fixture, tasks), Calls(), guards)
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-            async with side.lifespan():
+            async with tasks.lifespan(), side.lifespan():
                 print(f"conformance fixture on port {port}", flush=True)
                 yield
 

@@ -271,7 +271,13 @@ NO_INPUT: dict[str, Any] = {"type": "object", "properties": {}}
 ANY_TEXT = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
 MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
 
+
+async def greet(_context: Context, params: types.CallToolRequestParams) -> Answer:
+    return text(f"Hello, {(params.arguments or {}).get('name')}!")
+
+
 RUNS: dict[str, Run] = {
+    "greet": greet,
     "test_simple_text": saying(
         TextContent(type="text", text="This is a simple text response for testing.")
     ),

@@ -79,10 +79,6 @@ def run(packages: Path, suite: str, *arguments: str, place: Path) -> tuple[int, 
     return done.returncode, {name: int(failed) for name, failed in summary}
 
 
-NOT_FOLLOWED = "tasks-"
-"""Scenarios of an extension we do not advertise; the suite runs them and does not count them."""
-
-
 @pytest.mark.parametrize("revision", GENERIC)
 def test_everything_a_revision_requires(
     packages: Path, fixture: str, tmp_path: Path, revision: str
@@ -92,8 +88,7 @@ def test_everything_a_revision_requires(
     )
     assert status == 0
     assert len(failed) >= 30
-    counted = {name: count for name, count in failed.items() if not name.startswith(NOT_FOLLOWED)}
-    assert {name: count for name, count in counted.items() if count} == {}
+    assert {name: count for name, count in failed.items() if count} == {}
 
 
 def test_the_suite_of_the_revision_before(packages: Path, fixture: str, tmp_path: Path) -> None:

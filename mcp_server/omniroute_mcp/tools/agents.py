@@ -84,6 +84,7 @@ def agent_row(agent: Agent, number: int) -> ToolRow:
         idempotent=False,
         open_world=True,
         time_limit_s=float(agent.time_limit_s),
+        may_take_long=True,
     )
 
 

@@ -105,6 +105,7 @@ TOOLS = (
         idempotent=False,
         open_world=True,
         time_limit_s=ADVANCED_S,
+        may_take_long=True,
         hashed=lambda arguments: {"comboId": arguments.get("comboId")},
     ),
     ToolRow(

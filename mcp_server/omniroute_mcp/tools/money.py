@@ -77,5 +77,6 @@ TOOLS = (
         writes=True,
         open_world=True,
         time_limit_s=ADVANCED_S,
+        may_take_long=True,
     ),
 )

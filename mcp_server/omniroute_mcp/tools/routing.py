@@ -36,6 +36,7 @@ TOOLS = (
         idempotent=False,
         open_world=True,
         time_limit_s=MODEL_S,
+        may_take_long=True,
         hashed=_model_and_count,
     ),
     ToolRow(

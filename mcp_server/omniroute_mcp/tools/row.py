@@ -28,6 +28,7 @@ class ToolRow(Struct, frozen=True, kw_only=True):
     `number` is its place in the list: 1-37 are those of 03 §8, ours come after them. `hashed`
     reduces the arguments before they are hashed for the audit, `summary` the result. `confirm` puts
     the question to be asked before a call that destroys something, None where nothing is lost.
+    `may_take_long` lets a client that knows tasks go on without waiting for the answer.
     """
 
     number: int
@@ -46,6 +47,7 @@ class ToolRow(Struct, frozen=True, kw_only=True):
     idempotent: bool = True
     open_world: bool = False
     time_limit_s: float = ESSENTIAL_S
+    may_take_long: bool = False
     hashed: Callable[[dict[str, Any]], Any] = lambda arguments: arguments
     summary: Callable[[Any], Any] = lambda result: result
     subject: str = "server"

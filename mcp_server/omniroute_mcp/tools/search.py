@@ -103,5 +103,6 @@ TOOLS = (
         idempotent=False,
         open_world=True,
         time_limit_s=SEARCH_S,
+        may_take_long=True,
     ),
 )

@@ -49,6 +49,7 @@ TOOLS = (
         open_world=True,
         # The gateway's own limit of executions ends it first, with an answer.
         time_limit_s=MODEL_S,
+        may_take_long=True,
         # What skills read and fetch is nobody else's business.
         summary=lambda result: {name: result[name] for name in ("id", "skillId", "status")},
     ),

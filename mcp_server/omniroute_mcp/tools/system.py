@@ -88,6 +88,7 @@ TOOLS = (
         writes=True,
         destructive=True,
         time_limit_s=ADVANCED_S,
+        may_take_long=True,
         confirm=lambda query: (
             "Repair what is broken in the database? A backup is made first."
             if query.auto_repair

@@ -82,6 +82,12 @@ SETTING_ROWS: Mapping[str, SettingRow] = {
     "mcpConfirmDestructive": _switch(
         "Whether MCP tools ask whoever sits at the client before they destroy something."
     ),
+    "mcpTaskAfterMs": _number(
+        1_000,
+        0,
+        600_000,
+        "How long MCP tools may take, in milliseconds, until a client that knows tasks gets one.",
+    ),
     "a2aEnabled": _switch("Whether the A2A door is open.", on=True),
     "a2aTaskTtlMinutes": _number(5, 1, 10_080, "How long A2A tasks are kept, in minutes."),
     "a2aAllowPrivateWebhooks": _switch(

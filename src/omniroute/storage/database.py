@@ -30,6 +30,7 @@ from omniroute.storage.failures import translated
 from omniroute.storage.handoffs import HandoffRepository
 from omniroute.storage.keys import KeyRepository
 from omniroute.storage.mappings import MappingRepository
+from omniroute.storage.mcp_tasks import McpTaskRepository
 from omniroute.storage.memories import MemoryRepository
 from omniroute.storage.migrate import state, upgrade
 from omniroute.storage.model_names import ModelNameRepository
@@ -91,6 +92,7 @@ class Work:
         self.audit = AuditRepository(connection)
         self.audit_log = AuditLogRepository(connection)
         self.tasks = TaskRepository(connection)
+        self.mcp_tasks = McpTaskRepository(connection)
         self.push = PushRepository(connection, sealer)
         self.responses = ResponseRepository(connection)
         self.handoffs = HandoffRepository(connection)

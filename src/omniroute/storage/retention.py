@@ -18,6 +18,7 @@ from omniroute.storage.tables import (
     compression_analytics,
     context_handoffs,
     key_value,
+    mcp_tasks,
     mcp_tool_audit,
     memories,
     proxy_logs,
@@ -176,7 +177,13 @@ RULES: Mapping[str, Rule] = {
 }
 """Every kind of record that has a limit, by the name operators know it by."""
 
-EXPIRING: tuple[Table, ...] = (stored_responses, response_cache, context_handoffs, memories)
+EXPIRING: tuple[Table, ...] = (
+    stored_responses,
+    response_cache,
+    context_handoffs,
+    memories,
+    mcp_tasks,
+)
 """Tables whose rows say themselves when they end, in `expires_at_ms`."""
 
 

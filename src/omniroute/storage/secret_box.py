@@ -27,6 +27,7 @@ NO_SECRETS = frozenset(
         "call_logs",
         "routing_decisions",
         "mcp_tool_audit",
+        "mcp_tasks",
         "a2a_tasks",
         "a2a_task_events",
         "a2a_push_deliveries",

@@ -63,6 +63,17 @@ class TaskEvent(Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
+class McpTask(Struct, frozen=True, kw_only=True):
+    """One tool call that goes on without its caller. `data` is what the caller is told, as JSON
+    text; `holder` the process that works on it, None once it has ended."""
+
+    id: str
+    owner: str
+    holder: str | None
+    data: str
+    expires_at_ms: int
+
+
 class PushConfig(Struct, frozen=True, kw_only=True):
     """Where changes of a task are told. `config` is the A2A configuration as ProtoJSON text, with
     its secrets; `protocol` the version its receiver understands, `0.3` or `1.0`."""

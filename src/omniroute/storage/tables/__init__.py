@@ -26,6 +26,7 @@ from omniroute.storage.tables.doors import (
     a2a_push_deliveries,
     a2a_task_events,
     a2a_tasks,
+    mcp_tasks,
     mcp_tool_audit,
 )
 from omniroute.storage.tables.knowledge import memories, skill_executions, skills
@@ -77,6 +78,7 @@ __all__ = [
     "key_sessions",
     "key_value",
     "lockouts",
+    "mcp_tasks",
     "mcp_tool_audit",
     "memories",
     "metadata",

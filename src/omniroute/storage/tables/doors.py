@@ -55,6 +55,16 @@ a2a_task_events = Table(
     sqlite_autoincrement=True,
 )
 
+mcp_tasks = Table(
+    "mcp_tasks",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    Column("owner", AnyText, nullable=False),
+    Column("holder", AnyText, index=True),  # the process that works on it, none once it has ended
+    Column("data", AnyText, nullable=False),  # what its caller is told of it, as JSON
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+
 a2a_push_configs = Table(
     "a2a_push_configs",
     metadata,
