@@ -67,7 +67,10 @@ async def by_mcp_session(
     response = await client.post(STREAM, json=body, headers=sent)
     text = response.text
     if "event-stream" in response.headers["content-type"]:
-        text = next(line[5:] for line in text.splitlines() if line[5:].strip().startswith("{"))
+        events = [line[5:] for line in text.splitlines() if line[5:].strip().startswith("{")]
+        text = next(
+            event for event in events if '"result"' in event
+        )  # a log message may come first
     result: dict[str, Any] = json.loads(text)["result"]
     return result
 
