@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CLIENTS = 500
 LIMIT_S = 120
-WARM_ROUNDS = 2
+WARM_ROUNDS = 3
 """From then on its memory stays where it is."""
 GROWTH = 1.05
 """How much of the memory of a warm process may be in use after more rounds."""

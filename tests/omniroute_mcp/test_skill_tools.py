@@ -174,7 +174,7 @@ async def test_progress_is_told(tmp_path: Path) -> None:
 
     async with opened(tmp_path) as engine:
         server = parts(engine, Callers(Policy(), over_stdio=True), dict).server()
-        async with Client(server) as client:
+        async with Client(server, mode="legacy") as client:  # with a token, as over a wire
             arguments = {**ME, "skillName": "double", "input": {"n": 1}}
             await client.call_tool(EXECUTE, arguments, progress_callback=note)
     assert told == ["double@1.0.0 is pending", "half of it"]
