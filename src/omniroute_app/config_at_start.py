@@ -57,7 +57,9 @@ def applied_on_hangup(engine: Engine, path: Path | None) -> Generator[None]:
 
     try:
         loop.add_signal_handler(signal.SIGHUP, again)
-    except (NotImplementedError, AttributeError, RuntimeError):  # not on this system or thread
+    except (NotImplementedError, AttributeError, RuntimeError):
+        # An event loop without signals (Windows), a system without SIGHUP (Windows again), and a
+        # loop beside the main thread, in that order: the file is then applied at the start alone.
         yield
         return
     try:
