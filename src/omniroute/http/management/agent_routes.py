@@ -2,18 +2,12 @@
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.problems import delete, get, patch, post
 from omniroute.operations.agents import agents
 from omniroute.operations.agents.agents import AgentList, AgentView
-
-
-class Deleted(Struct, frozen=True):
-    """It is gone."""
-
-    success: bool = True
 
 
 @get("/api/agents", tags=["Agents"], operation_id="list_agents")
@@ -49,10 +43,10 @@ async def change(
 
 
 @delete("/api/agents/{agent_id:str}", status_code=200, tags=["Agents"], operation_id="delete_agent")
-async def remove(engine: TheEngine, operator: Operator, agent_id: FromPath[str]) -> Deleted:
+async def remove(engine: TheEngine, operator: Operator, agent_id: FromPath[str]) -> Done:
     """Delete an agent."""
     await agents.delete_agent(engine, operator, agent_id)
-    return Deleted()
+    return Done()
 
 
 AGENTS: tuple[HTTPRouteHandler, ...] = (list_them, create, one, change, remove)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from omniroute.errors import Forbidden, Unauthenticated, ValidationFailed
 from omniroute.http.access import Access
 from omniroute.http.dependencies import Operator, TheAccess, TheEngine, Visitor
+from omniroute.http.done import Done
 from omniroute.http.peers import headers_of
 from omniroute.http.problems import delete, get, post, put
 from omniroute.operations.access import ip_filter, login_guard, sign_in
@@ -18,12 +19,6 @@ from omniroute.operations.access.audit import note
 from omniroute.operations.access.ip_filter import IpFilterChange, IpFilterView
 from omniroute.operations.access.login_guard import LockedIdentifier
 from omniroute.operations.access.sign_in import LoginRulesChange, SignIn
-
-
-class Success(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 class Refusal(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -84,7 +79,7 @@ async def login(
     access: TheAccess,
     visitor: Visitor,
     data: JSONBody[SignIn],
-) -> Response[Success | Refusal]:
+) -> Response[Done | Refusal]:
     """Sign in with the password. The answer sets a cookie that lasts 30 days at most."""
     try:
         hashed = await sign_in.sign_in(engine, visitor, data)
@@ -93,16 +88,16 @@ async def login(
     except Forbidden as error:
         return Response(Refusal(error=str(error), needs_setup=True), status_code=403)
     cookie = _cookie(request, access, access.sessions.issue(hashed))
-    return Response(Success(), headers={"set-cookie": cookie})
+    return Response(Done(), headers={"set-cookie": cookie})
 
 
 @post("/api/auth/logout", status_code=200, tags=["Sign-in"], operation_id="sign_out")
 async def logout(
     request: AnyRequest, engine: TheEngine, access: TheAccess, visitor: Visitor
-) -> Response[Success]:
+) -> Response[Done]:
     """Forget the cookie."""
     await note(engine, visitor, "auth.logout.success", sign_in.TARGET)
-    return Response(Success(), headers={"set-cookie": _cookie(request, access, "")})
+    return Response(Done(), headers={"set-cookie": _cookie(request, access, "")})
 
 
 @get("/api/auth/status", tags=["Sign-in"], operation_id="sign_in_status")
@@ -126,10 +121,10 @@ async def get_rules(engine: TheEngine, visitor: Visitor) -> LoginPage:
 @put("/api/settings/require-login", tags=["Sign-in"], operation_id="change_login_rules")
 async def put_rules(
     engine: TheEngine, operator: Operator, data: JSONBody[LoginRulesChange]
-) -> Success:
+) -> Done:
     """Set a password, or say whether one is asked for. A new password ends all sessions."""
     await sign_in.change_login_rules(engine, operator, data)
-    return Success()
+    return Done()
 
 
 @post(
@@ -140,10 +135,10 @@ async def put_rules(
 )
 async def post_rules(
     engine: TheEngine, operator: Operator, data: JSONBody[LoginRulesChange]
-) -> Success:
+) -> Done:
     """The same as PUT, for clients that say POST."""
     await sign_in.change_login_rules(engine, operator, data)
-    return Success()
+    return Done()
 
 
 @get("/api/settings/ip-filter", tags=["Sign-in"], operation_id="ip_filter")

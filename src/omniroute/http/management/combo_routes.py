@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations.combos import combo_metrics, combo_test, combos
@@ -20,12 +21,6 @@ class Combos(Struct, frozen=True):
 
     combos: list[ComboView]
     total: int
-
-
-class Done(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 class Told(Struct, frozen=True):

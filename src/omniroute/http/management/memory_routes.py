@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import PageLimit, PageNumber, PageOffset, pages
 from omniroute.http.problems import delete, get, post, put
 from omniroute.operations.memory import health, memories, settings
@@ -18,12 +19,6 @@ OfKey = Annotated[str | None, QueryParameter(name="apiKeyId")]
 OfType = Annotated[MemoryType | None, QueryParameter(name="type")]
 OfSession = Annotated[str | None, QueryParameter(name="sessionId")]
 Text = Annotated[str | None, QueryParameter(name="q")]
-
-
-class Done(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 class MemoryPage(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations.combos import mappings
@@ -50,12 +51,6 @@ class OneMapping(Struct, frozen=True):
     """One mapping."""
 
     mapping: MappingView
-
-
-class Done(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 CATALOG_VERSION = "X-Model-Catalog-Version"

@@ -5,6 +5,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import Limit, Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations.accounts import nodes
@@ -21,12 +22,6 @@ class OneNode(Struct, frozen=True):
     """One provider node."""
 
     node: nodes.NodeView
-
-
-class Success(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 @get("/api/provider-nodes", tags=["Nodes"], operation_id="list_nodes")
@@ -87,10 +82,10 @@ async def get_node(engine: TheEngine, operator: Operator, node_id: FromPath[str]
     tags=["Nodes"],
     operation_id="delete_node",
 )
-async def delete_node(engine: TheEngine, operator: Operator, node_id: FromPath[str]) -> Success:
+async def delete_node(engine: TheEngine, operator: Operator, node_id: FromPath[str]) -> Done:
     """Delete a custom upstream and all its accounts."""
     await nodes.delete_node(engine, operator, node_id)
-    return Success()
+    return Done()
 
 
 NODES: tuple[HTTPRouteHandler, ...] = (

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
-from msgspec import Struct
 
 from omniroute.errors import ValidationFailed
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import Offset
 from omniroute.http.problems import delete, get, patch, post, put
 from omniroute.operations.proxies import proxies, proxy_checks, proxy_layers
@@ -32,12 +32,6 @@ Resolved = Annotated[str | None, QueryParameter(name="resolve_connection_id")]
 Hours = Annotated[int, QueryParameter()]
 Level = Annotated[str | None, QueryParameter(name="level")]
 Resolve = Annotated[str | None, QueryParameter(name="resolve")]
-
-
-class Done(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 def _paths(below: str = "") -> list[str]:

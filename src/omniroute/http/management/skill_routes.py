@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from omniroute.http.dependencies import Operator, TheEngine
+from omniroute.http.done import Done
 from omniroute.http.paging import PageLimit, PageNumber, pages
 from omniroute.http.problems import delete, get, post, put
 from omniroute.operations.progress import silent
@@ -18,12 +19,6 @@ Text = Annotated[str | None, QueryParameter(name="q")]
 OfMode = Annotated[SkillMode | None, QueryParameter(name="mode")]
 OfSource = Annotated[Literal["local", "skillsmp", "skillssh"] | None, QueryParameter(name="source")]
 OfKey = Annotated[str | None, QueryParameter(name="apiKeyId")]
-
-
-class Done(Struct, frozen=True):
-    """It was done."""
-
-    success: bool = True
 
 
 class SkillPage(Struct, frozen=True, kw_only=True, rename="camel"):
