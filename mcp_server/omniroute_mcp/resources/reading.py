@@ -1,8 +1,8 @@
 """Reading a resource: which row a URI names, whether the caller may, and what it says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import mcp_types as types
 import msgspec
@@ -20,8 +20,6 @@ from omniroute_mcp.listing import Describe
 from omniroute_mcp.resources.row import ResourceRow
 
 MIME_TYPE = "application/json"
-
-Rows: TypeAlias = Callable[[], Sequence[ResourceRow]]
 
 
 @dataclass(frozen=True, slots=True)

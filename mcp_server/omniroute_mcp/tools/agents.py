@@ -15,10 +15,10 @@ from omniroute.skills.skill import SkillRequest
 from omniroute.storage.records.configuration import Agent
 from omniroute_agents.configured import skill_of
 from omniroute_agents.conversation import RESUME
+from omniroute_mcp.route_request import PROGRESS_CHARS
 from omniroute_mcp.tools.row import ToolRow
 
 FIRST_NUMBER = 100
-PROGRESS_CHARS = 200
 
 
 class AgentQuestion(Struct, frozen=True, kw_only=True):
